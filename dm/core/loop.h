@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The event loop's face: file descriptors and things to do later. dm/host implements it; the engine
+ * and host backends use it. One thread, but for loop_wake.
+ */
+#ifndef CORE_LOOP_H
+#define CORE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+struct loop;
+
+/* A watched descriptor; the owner keeps the struct until it is removed. */
+struct loop_fd {
+    int fd;
+    void (*ready)(void *arg, unsigned events); /* LOOP_READ | LOOP_WRITE; errors count as both */
+    void *arg;
+    unsigned events; /* 0: watched for nothing */
+    bool added;
+};
+
+bool loop_add(struct loop *loop, struct loop_fd *fd);       /* false: errno says why */
+void loop_change(struct loop *loop, struct loop_fd *fd, unsigned events);
+void loop_remove(struct loop *loop, struct loop_fd *fd);    /* allowed inside any callback */
+
+/* To be done once before the loop sleeps again; adding one that waits already changes nothing. */
+struct loop_task {
+    void (*run)(void *arg);
+    void *arg;
+    struct loop_task *next;
+    bool queued;
+};
+
+void loop_defer(struct loop *loop, struct loop_task *task);
+void loop_cancel(struct loop *loop, struct loop_task *task);
+
+#endif

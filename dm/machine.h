@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine: the board with its chips in wiring order, and the people's side of it (what QMP, the
+ * lifecycle and save need to find). dm/machine.c is the drawing of the board. One thread.
+ */
+#ifndef DM_MACHINE_H
+#define DM_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/block.h"
+#include "core/chars.h"
+#include "core/clock.h"
+#include "core/device.h"
+#include "core/display.h"
+#include "core/engine.h"
+#include "core/input.h"
+#include "core/io.h"
+#include "core/loop.h"
+#include "core/pci.h"
+
+struct config;
+
+/* The names are those of query-status. */
+enum run_state {
+    RUN_PRELAUNCH, /* started with -S, never run */
+    RUN_INMIGRATE, /* state is still to be loaded */
+    RUN_RUNNING,
+    RUN_PAUSED,    /* stop, or loaded under -S */
+    RUN_SUSPENDED, /* ACPI S3 */
+    RUN_SHUTDOWN,  /* the guest powered off or reset; Xen tears the domain down */
+};
+
+const char *run_state_name(enum run_state state);
+
+/*
+ * A drive with its medium, for the monitor. The chip's side fills in ops; NULL ops mean a fixed disk.
+ */
+struct drive_ops {
+    bool (*locked)(void *dev); /* PREVENT MEDIUM REMOVAL is in force */
+    /* Takes the new medium (NULL: none) and reports the change to the guest; returns the old one. */
+    struct block *(*change)(void *dev, struct block *medium);
+};
+
+struct drive {
+    const char *id;       /* of the -drive or -device: "ide-5632", "ide0-hd0" */
+    const char *qdev_id;  /* of the -device, or "" */
+    const char *filename; /* as configured or inserted; NULL: empty */
+    const char *format;
+    struct block *block;  /* NULL: empty or unplugged */
+    const struct drive_ops *ops;
+    void *dev;
+    bool removable, read_only;
+    struct drive *next;
+};
+
+enum { MACHINE_DEVICES = 64, MACHINE_CHARS = 32 };
+
+struct machine {
+    const struct config *config;
+    struct engine *engine;
+    struct loop *loop;
+    struct clock *clock;
+    struct io_bus *io;
+    struct pci_bus *pci;
+    struct input *input;
+    struct display *display; /* NULL: no VGA */
+    struct drive *drives;
+    struct chars *chars[MACHINE_CHARS]; /* for query-chardev */
+    unsigned chars_count;
+    struct device devices[MACHINE_DEVICES];
+    unsigned device_count;
+    enum run_state state;
+    void (*state_changed)(struct machine *machine); /* lifecycle: xenstore's "running", VNC */
+    struct board *board; /* machine.c's own: chips by name */
+};
+
+/* Builds the board. NULL: `why` says which option can't be met, naming it. */
+struct machine *machine_new(const struct config *config, struct engine *engine, struct loop *loop,
+                            struct clock *clock, char *why, size_t why_len);
+void machine_free(struct machine *machine);
+
+void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
+void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */
+void machine_reset(struct machine *machine); /* every chip to power-on, in wiring order */
+void machine_power_button(struct machine *machine);
+bool machine_wakeup(struct machine *machine); /* from S3; false: not suspended */
+
+struct drive *machine_drive(struct machine *machine, const char *id); /* by either id, or NULL */
+
+/*
+ * Hot-plug of a CPU (device_add of its type, or cpu-add). False: no such CPU, or it is there.
+ */
+bool machine_plug_cpu(struct machine *machine, unsigned cpu);
+bool machine_cpu_online(const struct machine *machine, unsigned cpu);
+
+#endif
