@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#pragma GCC poison malloc calloc realloc free strdup
+#pragma GCC poison malloc calloc realloc strdup
 #pragma GCC poison time gettimeofday clock_gettime nanosleep usleep sleep
-#pragma GCC poison printf fprintf puts perror fopen open exit
+#pragma GCC poison printf fprintf puts perror fopen exit
 #pragma GCC poison pthread_create event_new
 
 #endif

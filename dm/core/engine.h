@@ -88,6 +88,8 @@ struct engine_ops {
 
     /* The guest asked to power off or reset: before the access that asked for it is completed. */
     void (*shutdown)(struct engine *e, enum engine_shutdown how);
+    /* The power button, where the hypervisor owns PM1_STS. False: it does not, the chip's shall be used. */
+    bool (*power_button)(struct engine *e);
     /* ACPI S3 entered, or left again. */
     void (*suspend)(struct engine *e, bool suspended);
 

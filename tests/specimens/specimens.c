@@ -4,4 +4,6 @@
  */
 #include "fixture.h"
 
-const struct specimen *const specimen_lists[] = {NULL};
+extern const struct specimen chipset_specimens[];
+
+const struct specimen *const specimen_lists[] = {chipset_specimens, NULL};
