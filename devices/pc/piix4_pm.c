@@ -55,10 +55,10 @@ static void update_sci(void *dev, uint64_t old) {
 
 static void pmcntrl_wrote(void *dev, uint64_t old) {
     struct piix4_pm *d = dev;
-    bool sleep = d->pmcntrl & SUS_EN;
+    bool enter = d->pmcntrl & SUS_EN;
     d->pmcntrl &= (uint16_t)~SUS_EN; /* reads as 0 */
     update_sci(d, old);
-    if (!sleep)
+    if (!enter)
         return;
     switch (d->pmcntrl >> SUS_TYP_SHIFT & SUS_TYP_MASK) {
     case SUS_S5:
