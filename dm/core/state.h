@@ -44,9 +44,12 @@ struct field {
 #define F_SIZE_(s, m) sizeof(((s *)0)->m)
 #define F_LEN_(s, m) (sizeof(((s *)0)->m) / sizeof(((s *)0)->m[0]))
 
-#define F(s, m) F_(s, m, FIELD_UINT, F_SIZE_(s, m), 1, 0, NULL)
+/* A bool holds nothing but 0 and 1, so it is bounded without being asked. */
+#define F_ANY_(s, m) _Generic(((s *)0)->m, bool: 1, default: 0)
+
+#define F(s, m) F_(s, m, FIELD_UINT, F_SIZE_(s, m), 1, F_ANY_(s, m), NULL)
 #define F_MAX(s, m, max) F_(s, m, FIELD_UINT, F_SIZE_(s, m), 1, max, NULL)
-#define F_ARRAY(s, m) F_(s, m, FIELD_UINT, F_SIZE_(s, m[0]), F_LEN_(s, m), 0, NULL)
+#define F_ARRAY(s, m) F_(s, m, FIELD_UINT, F_SIZE_(s, m[0]), F_LEN_(s, m), F_ANY_(s, m[0]), NULL)
 #define F_ARRAY_MAX(s, m, max) F_(s, m, FIELD_UINT, F_SIZE_(s, m[0]), F_LEN_(s, m), max, NULL)
 #define F_BYTES(s, m) F_(s, m, FIELD_BYTES, 1, F_SIZE_(s, m), 0, NULL)
 #define F_STRUCT(s, m, fields) F_(s, m, FIELD_STRUCT, F_SIZE_(s, m), 1, 0, fields)
