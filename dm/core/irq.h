@@ -10,6 +10,8 @@
 
 struct irq {
     void (*set)(void *dev, unsigned n, bool level);
+    /* Optional: the far end's copy of the level, where it isn't saved with the far end. */
+    void (*restore)(void *dev, unsigned n, bool level);
     void *dev;
     unsigned n;
     bool level;
@@ -23,9 +25,11 @@ static inline void irq_set(struct irq *irq, bool level) {
         irq->set(irq->dev, irq->n, level);
 }
 
-/* After a load: the far end kept its own copy of the level, so nothing is sent. */
+/* After a load: the interrupt controller kept its own copy of the level, so no edge is made. */
 static inline void irq_restore(struct irq *irq, bool level) {
     irq->level = level;
+    if (irq->restore)
+        irq->restore(irq->dev, irq->n, level);
 }
 
 #endif
