@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -device, -netdev, -net, -usbdevice: what each driver name is, where in xl.cfg it comes from, and
+ * which netdev or chardev it refers to (libxl writes the -netdev after its -device).
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bits.h"
+#include "parse.h"
+
+static const struct driver {
+    const char *name, *alias;
+    enum config_device_kind kind;
+    const char *xl;   /* the xl.cfg setting that makes it, or NULL */
+    const char *what; /* in a refusal: "... is not implemented" */
+} drivers[] = {
+    {"ide-hd", NULL, DEVICE_DISK, "disk=", "an IDE disk"},
+    {"ide-cd", NULL, DEVICE_DISK, "disk= with devtype=cdrom", "an IDE CD-ROM"},
+    {"scsi-hd", NULL, DEVICE_DISK, "disk= with vdev=sd*", "a SCSI disk"},
+    {"scsi-cd", NULL, DEVICE_DISK, NULL, "a SCSI CD-ROM"},
+    {"floppy", NULL, DEVICE_DISK, NULL, "a floppy drive"},
+    {"lsi53c895a", "lsi", DEVICE_SCSI_HOST, "disk= with vdev=sd*", "the SCSI controller"},
+    {"ahci", "ich9-ahci", DEVICE_AHCI_HOST, "hdtype=\"ahci\"", "the AHCI controller"},
+    {"VGA", NULL, DEVICE_VGA, "vga=\"stdvga\"", "the standard VGA"},
+    {"cirrus-vga", NULL, DEVICE_VGA, "vga=\"cirrus\"", "the Cirrus VGA"},
+    {"qxl-vga", NULL, DEVICE_VGA, "vga=\"qxl\"", "the QXL VGA"},
+    {"secondary-vga", NULL, DEVICE_VGA, NULL, "a second VGA"},
+    {"bochs-display", NULL, DEVICE_VGA, NULL, "a display without VGA"},
+    {"rtl8139", NULL, DEVICE_NIC, "vif= with model=rtl8139", "the RTL8139 network card"},
+    {"e1000", "e1000-82540em", DEVICE_NIC, "vif= with model=e1000", "the E1000 network card"},
+    {"e1000e", NULL, DEVICE_NIC, "vif= with model=e1000e", "the E1000E network card"},
+    {"virtio-net-pci", "virtio-net", DEVICE_NIC, "vif= with model=virtio-net", "virtio network"},
+    {"ne2k_pci", NULL, DEVICE_NIC, "vif= with model=ne2k_pci", "the NE2000 network card"},
+    {"pcnet", NULL, DEVICE_NIC, "vif= with model=pcnet", "the PCnet network card"},
+    {"i82551", NULL, DEVICE_NIC, "vif= with model=i82551", "the i82551 network card"},
+    {"i82557b", NULL, DEVICE_NIC, "vif= with model=i82557b", "the i82557 network card"},
+    {"i82559er", NULL, DEVICE_NIC, "vif= with model=i82559er", "the i82559 network card"},
+    {"vmxnet3", NULL, DEVICE_NIC, "vif= with model=vmxnet3", "the VMXNET3 network card"},
+    {"piix3-usb-uhci", NULL, DEVICE_USB_HOST, "usbversion=1", "USB"},
+    {"piix4-usb-uhci", NULL, DEVICE_USB_HOST, NULL, "USB"},
+    {"usb-ehci", NULL, DEVICE_USB_HOST, "usbctrl=", "USB 2.0"},
+    {"ich9-usb-ehci1", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
+    {"ich9-usb-uhci1", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
+    {"ich9-usb-uhci2", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
+    {"ich9-usb-uhci3", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
+    {"nec-usb-xhci", NULL, DEVICE_USB_HOST, "usbversion=3", "USB 3"},
+    {"qemu-xhci", NULL, DEVICE_USB_HOST, NULL, "USB 3"},
+    {"usb-tablet", NULL, DEVICE_USB, "usbdevice=\"tablet\"", "the USB tablet"},
+    {"usb-mouse", NULL, DEVICE_USB, "usbdevice=\"mouse\"", "the USB mouse"},
+    {"usb-kbd", NULL, DEVICE_USB, "usbdevice=\"keyboard\"", "the USB keyboard"},
+    {"usb-storage", NULL, DEVICE_USB, NULL, "USB storage"},
+    {"usb-host", NULL, DEVICE_USB, "usbdev=", "handing a USB device of the host to the guest"},
+    {"usb-redir", NULL, DEVICE_USB, "spiceusbredirection", "USB redirection"},
+    {"intel-hda", NULL, DEVICE_SOUND, "soundhw=\"hda\"", "sound"},
+    {"hda-duplex", NULL, DEVICE_SOUND, "soundhw=\"hda\"", "sound"},
+    {"AC97", "ac97", DEVICE_SOUND, "soundhw=\"ac97\"", "sound"},
+    {"adlib", NULL, DEVICE_SOUND, "soundhw=\"adlib\"", "sound"},
+    {"cs4231a", NULL, DEVICE_SOUND, "soundhw=\"cs4231a\"", "sound"},
+    {"ES1370", "es1370", DEVICE_SOUND, "soundhw=\"es1370\"", "sound"},
+    {"gus", NULL, DEVICE_SOUND, "soundhw=\"gus\"", "sound"},
+    {"sb16", NULL, DEVICE_SOUND, "soundhw=\"sb16\"", "sound"},
+    {"virtio-serial-pci", "virtio-serial", DEVICE_VIRTIO, "spicevdagent=1", "virtio serial"},
+    {"virtserialport", NULL, DEVICE_VIRTIO, "spicevdagent=1", "virtio serial"},
+    {"xen-pvdevice", NULL, DEVICE_XEN, "vendor_device=\"xenserver\"", "the XenServer device"},
+    {"xen-platform", NULL, DEVICE_XEN, "xen_platform_pci=1", "a second Xen platform device"},
+    {"xen-pci-passthrough", NULL, DEVICE_XEN, "pci=", "PCI passthrough"},
+    {"isa-serial", NULL, DEVICE_SERIAL, NULL, "an ISA serial port"},
+    {"pci-serial", NULL, DEVICE_SERIAL, NULL, "a PCI serial port"},
+};
+
+static const struct driver *find_driver(const char *name) {
+    for (unsigned i = 0; i < ARRAY_LEN(drivers); i++)
+        if (!strcmp(drivers[i].name, name) ||
+            (drivers[i].alias && !strcmp(drivers[i].alias, name)))
+            return &drivers[i];
+    return NULL;
+}
+
+void config_refuse(const struct config_device *device, char *why, size_t why_len) {
+    const struct driver *driver = find_driver(device->driver);
+    if (!driver)
+        snprintf(why, why_len, "%s %s: there is no device \"%s\"", device->opts->origin,
+                 device->opts->text, device->driver);
+    else if (!driver->xl)
+        snprintf(why, why_len, "%s %s: %s is not implemented", device->opts->origin,
+                 device->opts->text, driver->what);
+    else
+        snprintf(why, why_len, "%s %s (%s): %s is not implemented", device->opts->origin,
+                 device->opts->text, driver->xl, driver->what);
+}
+
+/* slot or slot.function, in hexadecimal with or without 0x */
+static bool take_addr(struct parse *p, struct config_device *device, const char *addr) {
+    char *end;
+    unsigned long slot = strtoul(addr, &end, 16), function = 0;
+    bool good = isxdigit((unsigned char)*addr);
+    if (good && *end == '.') {
+        good = isxdigit((unsigned char)end[1]);
+        function = strtoul(end + 1, &end, 16);
+    }
+    if (!good || *end || slot > 31 || function > 7)
+        return parse_fail(p, "-device %s: addr=%s: expected a PCI slot from 0 to 1f and a function "
+                          "from 0 to 7, as in 1d.7", device->opts->text, addr);
+    device->devfn = (int)(slot << 3 | function);
+    return true;
+}
+
+static bool take_mac(struct parse *p, struct config_device *device, const char *mac) {
+    const char *s = mac;
+    for (unsigned i = 0; i < 6; i++) {
+        char *end;
+        if (!isxdigit((unsigned char)s[0]))
+            goto bad;
+        unsigned long byte = strtoul(s, &end, 16);
+        if (end - s > 2 || *end != (i < 5 ? ':' : '\0'))
+            goto bad;
+        device->mac[i] = (uint8_t)byte;
+        s = end + 1;
+    }
+    device->has_mac = true;
+    return true;
+bad:
+    return parse_fail(p, "-device %s: mac=%s: expected six bytes, as in 00:16:3e:01:02:03",
+                      device->opts->text, mac);
+}
+
+bool parse_device(struct parse *p, const char *origin, const char *text) {
+    const struct opts *o = opts_parse(p, origin, text, "driver", NULL);
+    if (!o)
+        return false;
+    if (!*o->head)
+        return parse_fail(p, "%s %s: no driver is named", origin, text);
+    const struct driver *driver = find_driver(o->head);
+    const char *id = opts_get(o, "id");
+    struct config_device device = {
+        .kind = driver ? driver->kind : DEVICE_OTHER,
+        .driver = o->head,
+        .name = driver ? driver->name : o->head,
+        .id = id ? id : "",
+        .devfn = -1,
+        .opts = o,
+    };
+    for (unsigned i = 0; id && i < p->config->device_count; i++)
+        if (!strcmp(p->devices[i].id, id))
+            return parse_fail(p, "%s %s: there is a device \"%s\" already", origin, text, id);
+    const char *addr = opts_get(o, "addr"), *mac = opts_get(o, "mac");
+    if ((addr && !take_addr(p, &device, addr)) || (mac && !take_mac(p, &device, mac)))
+        return false;
+    p->devices[p->config->device_count++] = device;
+    return true;
+}
+
+bool parse_netdev(struct parse *p, const char *origin, const char *text) {
+    static const char *const keys[] = {
+        "type", "id", "ifname", "br", "script", "downscript", "fd", "fds", "helper", "sndbuf",
+        "vnet_hdr", "vhost", "vhostfd", "vhostforce", "queues", "hostfwd", "guestfwd", "net",
+        "host", "dns", "restrict", "tftp", "bootfile", "hostname", "path", "listen", "connect",
+        "mcast", "localaddr", "udp", NULL,
+    };
+    const struct opts *o = opts_parse(p, origin, text, "type", keys);
+    if (!o)
+        return false;
+    const char *id = opts_get(o, "id"), *fd = opts_get(o, "fd");
+    unsigned number;
+    if (!id)
+        return parse_fail(p, "%s %s: a netdev needs id=", origin, text);
+    for (unsigned i = 0; i < p->config->netdev_count; i++)
+        if (!strcmp(p->netdevs[i].id, id))
+            return parse_fail(p, "%s %s: there is a netdev \"%s\" already", origin, text, id);
+    if (fd && !parse_unsigned(fd, 1 << 20, &number))
+        return parse_fail(p, "%s %s: fd=%s: expected an open descriptor's number", origin, text,
+                          fd);
+    p->netdevs[p->config->netdev_count++] = (struct config_netdev){
+        .id = id, .type = o->head, .ifname = opts_get(o, "ifname"), .bridge = opts_get(o, "br"),
+        .fd = fd ? (int)number : -1, .opts = o,
+    };
+    return true;
+}
+
+bool parse_net(struct parse *p, const char *origin, const char *text) {
+    if (strcmp(text, "none"))
+        return parse_fail(p, "%s %s: only none is implemented; a network card is a -device with a "
+                          "-netdev", origin, text);
+    p->config->net_none = true;
+    return true;
+}
+
+bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {
+    static const char *const known[] = {"tablet", "mouse", "keyboard", "wacom-tablet", "braille"};
+    for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(known[i], text))
+            continue;
+        p->usbdevices[p->config->usbdevice_count++] = text;
+        p->config->usb = true;
+        return true;
+    }
+    return parse_fail(p, "%s %s (usbdevice=): there are tablet, mouse and keyboard", origin, text);
+}
+
+static bool resolve_device(struct parse *p, struct config_device *device) {
+    const char *netdev = opts_get(device->opts, "netdev");
+    const char *chardev = opts_get(device->opts, "chardev");
+    for (unsigned i = 0; netdev && i < p->config->netdev_count; i++)
+        if (!strcmp(p->netdevs[i].id, netdev))
+            device->netdev = &p->netdevs[i];
+    if (netdev && !device->netdev)
+        return parse_fail(p, "-device %s: there is no netdev \"%s\"", device->opts->text, netdev);
+    if (chardev) {
+        device->chardev = config_chardev(p->config, chardev);
+        if (!device->chardev)
+            return parse_fail(p, "-device %s: there is no chardev \"%s\"", device->opts->text,
+                              chardev);
+    }
+    return true;
+}
+
+bool resolve_devices(struct parse *p) {
+    for (unsigned i = 0; i < p->config->device_count; i++)
+        if (!resolve_device(p, &p->devices[i]))
+            return false;
+    return true;
+}
