@@ -4,6 +4,6 @@
  */
 #include "fixture.h"
 
-extern const struct specimen chipset_specimens[];
+extern const struct specimen chipset_specimens[], pc_specimens[];
 
-const struct specimen *const specimen_lists[] = {chipset_specimens, NULL};
+const struct specimen *const specimen_lists[] = {chipset_specimens, pc_specimens, NULL};
