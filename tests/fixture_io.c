@@ -127,6 +127,19 @@ void fixture_fail(struct block *block, int err, unsigned n) {
     fake_of(block)->fail_count = n;
 }
 
+void fixture_fail_all(struct fixture *fx, int err, unsigned n) {
+    const struct fixture_priv *priv = fx->priv;
+    for (struct fake_block *b = priv->blocks; b; b = b->next)
+        fixture_fail(&b->block, err, n);
+}
+
+void fixture_copy_blocks(struct fixture *to, struct fixture *from) {
+    const struct fixture_priv *a = from->priv, *b = to->priv;
+    for (struct fake_block *x = a->blocks, *y = b->blocks; x && y; x = x->next, y = y->next)
+        if (x->mapped == y->mapped)
+            memcpy(y->bytes, x->bytes, MIN(x->mapped, (size_t)MIB(64)));
+}
+
 /* Starts over after each one, because what `done` runs may put away or make a disk. */
 unsigned fixture_io(struct fixture *fx) {
     const struct fixture_priv *priv = fx->priv;

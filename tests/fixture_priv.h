@@ -32,6 +32,12 @@ struct fixture_priv {
 /* Ends the test: somebody broke an interface's promise. */
 _Noreturn void fixture_wrong(const char *what, uint64_t val);
 
+/* fixture_fail for every disk. */
+void fixture_fail_all(struct fixture *fx, int err, unsigned n);
+
+/* The first 64 MiB of each disk, where both have the same ones. */
+void fixture_copy_blocks(struct fixture *to, struct fixture *from);
+
 /* Gives back disks and chars. */
 void fixture_io_done(struct fixture *fx);
 
