@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A fifo of bytes in a chip's struct. Declare it in the state as F_STRUCT(..., fifo_fields); both indices are
- * bounded there, so a loaded one can't point outside.
+ * A fifo of bytes in a chip's struct. Declare it in the state as F_STRUCT(..., fifo_fields); both
+ * indices are bounded there, so a loaded one can't point outside.
  */
 #ifndef CORE_FIFO_H
 #define CORE_FIFO_H
@@ -22,8 +22,7 @@ struct fifo {
 extern const struct field fifo_fields[];
 
 static inline void fifo_reset(struct fifo *f) {
-    f->count = 0;
-    f->head = 0;
+    *f = (struct fifo){0}; /* the dead bytes too: a reset chip is as a fresh one */
 }
 
 /* False: full up to `limit` (at most FIFO_LEN), nothing was put. */
