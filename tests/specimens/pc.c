@@ -4,8 +4,10 @@
  */
 #include <linux/input-event-codes.h>
 
+#include "core/bits.h"
 #include "fixture.h"
 #include "pc/i8042.h"
+#include "pc/uart16550.h"
 
 static void reset_wire(void *board) {
     struct fixture *fx = board;
@@ -40,7 +42,44 @@ static void poke_i8042(struct fixture *fx, void *dev, uint8_t what) {
 
 static const uint16_t i8042_ports[] = {0x60, 1, 0x64, 1, 0};
 
+/* The line of the uart last built on each fixture. */
+static struct {
+    struct fixture *fx;
+    struct chars *line;
+} lines[8];
+
+static struct chars **line_of(struct fixture *fx) {
+    unsigned i = 0;
+    while (i < ARRAY_LEN(lines) - 1 && lines[i].fx && lines[i].fx != fx)
+        i++;
+    lines[i].fx = fx;
+    return &lines[i].line;
+}
+
+static void *build_uart(struct fixture *fx) {
+    struct chars *line = *line_of(fx) = fixture_chars(fx);
+    return uart16550_new(&(struct uart16550_pins){.io = fx->io,
+                                                  .clock = fx->clock,
+                                                  .irq = fixture_irq(fx, 4),
+                                                  .base = 0x3f8,
+                                                  .chars = line});
+}
+
+/* Somebody types, or the reader stops, or goes on. */
+static void poke_uart(struct fixture *fx, void *dev, uint8_t what) {
+    static const uint8_t text[] = "The quick brown fox";
+    struct chars *line = *line_of(fx);
+    (void)dev;
+    if (what & 0x80)
+        fixture_chars_room(line, what & 0x1f);
+    else
+        fixture_type(line, text, what % sizeof(text));
+}
+
+static const uint16_t uart_ports[] = {0x3f8, 8, 0};
+
 const struct specimen pc_specimens[] = {
     {"i8042", build_i8042, &i8042_device, poke_i8042, i8042_ports},
+    {"uart16550", build_uart, &uart16550_device, poke_uart, uart_ports},
     {0},
 };
