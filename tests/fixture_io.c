@@ -242,6 +242,14 @@ size_t fixture_type(struct chars *chars, const uint8_t *bytes, size_t n) {
     return went;
 }
 
+void fixture_copy_chars(struct fixture *to, struct fixture *from) {
+    const struct fixture_priv *a = from->priv, *b = to->priv;
+    for (struct fake_chars *x = a->chars, *y = b->chars; x && y; x = x->next, y = y->next) {
+        y->room = x->room;
+        y->short_write = x->short_write;
+    }
+}
+
 void fixture_io_done(struct fixture *fx) {
     struct fixture_priv *priv = fx->priv;
     struct fake_block *next;

@@ -37,6 +37,8 @@ void fixture_fail_all(struct fixture *fx, int err, unsigned n);
 
 /* The first 64 MiB of each disk, where both have the same ones. */
 void fixture_copy_blocks(struct fixture *to, struct fixture *from);
+/* How much the readers at the far ends still take. */
+void fixture_copy_chars(struct fixture *to, struct fixture *from);
 
 /* Gives back disks and chars. */
 void fixture_io_done(struct fixture *fx);
