@@ -14,13 +14,16 @@ struct display {
     void *dev;
     /* Brings the surface up to date; all of it when `whole`. */
     void (*refresh)(void *dev, struct display *display, bool whole);
-    /* Somebody starts (true) or stops looking: dirty tracking is only on in between. */
+    /* The first starts (true) or the last stops looking: between, changes are tracked. A refresh
+     * without anybody draws all. The surface lives until the last has stopped. */
     void (*watched)(void *dev, bool watched);
+    unsigned watchers; /* see display_watch */
 
     /* the surface; pixels NULL means blank */
     unsigned width, height, stride; /* stride in pixels */
     uint32_t *pixels;
-    /* lines [dirty_top, dirty_bottom) changed since the consumer set both to 0 */
+    /* lines [dirty_top, dirty_bottom) changed since the consumer that follows changes (VNC; not a
+     * screendump, which looks at everything) set both to 0 */
     unsigned dirty_top, dirty_bottom;
     bool resized; /* since the consumer cleared it */
 };
@@ -35,6 +38,14 @@ static inline void display_dirty(struct display *d, unsigned top, unsigned botto
         if (bottom > d->dirty_bottom)
             d->dirty_bottom = bottom;
     }
+}
+
+/* Each consumer calls it once with true and once with false. */
+static inline void display_watch(struct display *d, bool watch) {
+    bool was = d->watchers;
+    d->watchers += watch ? 1 : -1u;
+    if (was != (bool)d->watchers)
+        d->watched(d->dev, watch);
 }
 
 #endif

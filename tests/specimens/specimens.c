@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 
-extern const struct specimen chipset_specimens[], pc_specimens[];
+extern const struct specimen chipset_specimens[], pc_specimens[], video_specimens[];
 
-const struct specimen *const specimen_lists[] = {chipset_specimens, pc_specimens, NULL};
+const struct specimen *const specimen_lists[] = {chipset_specimens, pc_specimens, video_specimens,
+                                                 NULL};

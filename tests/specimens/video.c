@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The graphics cards. A poke looks at the screen, as a screendump or a viewer does.
+ */
+#include "fixture.h"
+#include "video/stdvga.h"
+
+enum { DEVFN = 0x10, LFB = 0xf0000000, MMIO = 0xf8000000, VRAM = 1 << 20 };
+
+static void *build_stdvga(struct fixture *fx) {
+    static const uint8_t rom[4096] = {0x55, 0xaa, 8};
+    char why[200];
+    return stdvga_new(&(struct stdvga_pins){.engine = &fx->engine, .io = fx->io, .pci = fx->pci,
+                                            .clock = fx->clock, .devfn = DEVFN,
+                                            .vram_bytes = VRAM, .rom = rom,
+                                            .rom_len = sizeof(rom)},
+                      why, sizeof(why));
+}
+
+static void look(struct display *display, uint8_t what) {
+    /* a picture of all video memory at 8 bits is 4 MiB: fine for a test */
+    if (what & 1 && !display->watchers)
+        display_watch(display, true);
+    display->refresh(display->dev, display, what & 2);
+    if (what & 4 && display->watchers)
+        display_watch(display, false);
+}
+
+static void poke_stdvga(struct fixture *fx, void *dev, uint8_t what) {
+    (void)fx;
+    look(stdvga_display(dev), what);
+}
+
+static const uint16_t vga_ports[] = {0x3b0, 0x30, 0x1ce, 3, 0};
+
+const struct specimen video_specimens[] = {
+    {"stdvga", build_stdvga, &stdvga_device, poke_stdvga, vga_ports},
+    {0},
+};
