@@ -265,6 +265,9 @@ void play_op(struct play *play, const struct play_op *op) {
     case PLAY_DAMAGE:
         play_state(play, op);
         break;
+    case PLAY_BARS:
+        play_enable_bars(play);
+        break;
     case PLAY_KINDS:
         break;
     }
@@ -363,4 +366,19 @@ void play_bytes(struct play *play, const uint8_t *bytes, size_t len,
             tell(&op);
         play_op(play, &op);
     }
+}
+
+void play_input(const struct specimen *specimen, const uint8_t *bytes, size_t len,
+                void (*tell)(const struct play_op *op)) {
+    static const struct play_op bars = {.kind = PLAY_BARS};
+    struct fixture fx;
+    struct play play;
+    fixture_init(&fx);
+    play_open(&play, &fx, specimen);
+    if (tell)
+        tell(&bars);
+    play_op(&play, &bars);
+    play_bytes(&play, bytes, len, tell);
+    play_close(&play);
+    fixture_done(&fx);
 }

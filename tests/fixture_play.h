@@ -15,6 +15,7 @@
  *     cfgwrite16 0x09 0x04 0x0005
  *     ram 0x1000 00100000fe010080  bytes into guest memory
  *     sleep 1000000                ns
+ *     bars                         every BAR gets a place, as from firmware
  *     io                           disk requests finish
  *     fail 5 1                     errno, how many requests of each disk
  *     poke 3                       the host does something to the chip
@@ -30,7 +31,7 @@
 enum play_kind {
     PLAY_IN, PLAY_OUT, PLAY_INS, PLAY_OUTS, PLAY_READ, PLAY_WRITE, PLAY_READS, PLAY_WRITES,
     PLAY_CFG_READ, PLAY_CFG_WRITE, PLAY_RAM, PLAY_SLEEP, PLAY_IO, PLAY_FAIL, PLAY_POKE,
-    PLAY_RESET, PLAY_RELOAD, PLAY_DAMAGE, PLAY_KINDS
+    PLAY_RESET, PLAY_RELOAD, PLAY_DAMAGE, PLAY_BARS, PLAY_KINDS
 };
 
 enum { PLAY_DATA = 32, PLAY_STRING = 1024 /* elements at most */ };
@@ -72,6 +73,10 @@ void play_bytes(struct play *play, const uint8_t *bytes, size_t len,
 
 void play_print(const struct play_op *op, char *line, size_t len);
 bool play_parse(const char *line, struct play_op *op);
+
+/* One run of the fuzzer: builds the specimen, enables its BARs, does what the bytes say, frees. */
+void play_input(const struct specimen *specimen, const uint8_t *bytes, size_t len,
+                void (*tell)(const struct play_op *op));
 
 /* Requests finish until the chip says that it is idle; ends the test when it never is. */
 void play_drain(struct play *play);

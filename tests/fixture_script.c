@@ -25,6 +25,7 @@ static const struct word {
     [PLAY_IO] = {"io", false, ""},           [PLAY_FAIL] = {"fail", false, "AN"},
     [PLAY_POKE] = {"poke", false, "A"},      [PLAY_RESET] = {"reset", false, ""},
     [PLAY_RELOAD] = {"reload", false, ""},   [PLAY_DAMAGE] = {"damage", false, "AV"},
+    [PLAY_BARS] = {"bars", false, ""},
 };
 
 void play_print(const struct play_op *op, char *line, size_t len) {
