@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,14 +32,16 @@
 
 static unsigned domid = 1, ram_mib = 64, video_mib = 16, vcpus = 1;
 static char preload[4096], *directory = "/tmp", *log_path, *script;
+static const char *sockets[8];
+static unsigned socket_count, sockets_ready;
+static char state_path[64];
 static pid_t dm;
 static int dm_ended, dm_status;
 static struct timespec started;
 
 static const char *const count_names[COUNT_MAX] = {
 #define NAME(name) [COUNT_##name] = #name,
-    WORLD_CALLS(NAME)
-    WORLD_EVENTS(NAME)
+    WORLD_CALLS(NAME) WORLD_EVENTS(NAME)
 #undef NAME
 };
 
@@ -60,16 +64,27 @@ static const char *how_ended(char *text) {
     return text;
 }
 
+/* When "running" is written libxl connects at once: which of the sockets take a connection? */
+static void count_sockets(void) {
+    sockets_ready = 0;
+    for (unsigned i = 0; i < socket_count; i++) {
+        struct sockaddr_un addr = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        snprintf(addr.sun_path, sizeof addr.sun_path, "%s", sockets[i]);
+        sockets_ready += !connect(fd, (struct sockaddr *)&addr, sizeof addr);
+        close(fd);
+    }
+}
+
 /* commands about the process */
 
 static const char *play_running(int argc, char **argv, char *answer) {
     unsigned seconds = (unsigned)play_number(argc, argv, 0, 60);
-    char path[64];
     struct timespec at;
     struct process_use u;
 
-    sprintf(path, "/local/domain/0/device-model/%u/state", domid);
-    for (unsigned i = 0; store_wait(path, "running", 100, &at); i++) {
+    for (unsigned i = 0; store_wait(state_path, "running", 100, &at); i++) {
         if (ended())
             return "the device model ended before it was running";
         if (i >= 10 * seconds)
@@ -77,8 +92,8 @@ static const char *play_running(int argc, char **argv, char *answer) {
     }
     if (process_use(dm, &u))
         return "no such process";
-    sprintf(answer, "{\"wall_ms\": %.3f, \"cpu_ms\": %.3f, \"faults\": %ld}",
-            ms_since(&started, &at), u.cpu_ms, u.faults);
+    sprintf(answer, "{\"wall_ms\": %.3f, \"cpu_ms\": %.3f, \"faults\": %ld, \"sockets\": %u}",
+            ms_since(&started, &at), u.cpu_ms, u.faults, sockets_ready);
     return NULL;
 }
 
@@ -440,7 +455,8 @@ static void end_dm(void) {
 static void usage(void) {
     printf("guest [--memory MIB] [--video MIB] [--vcpus N] [--domid N] [--dir DIRECTORY] [--log "
            "FILE]\n"
-           "      [--preload FAKEXEN.SO] [-c 'COMMAND; COMMAND...'] -- DEVICE-MODEL "
+           "      [--preload FAKEXEN.SO] [--socket PATH]... [-c 'COMMAND; COMMAND...'] -- "
+           "DEVICE-MODEL "
            "ARGUMENTS...\n\nCommands:\n");
     for (unsigned i = 0; i < sizeof all_plays / sizeof *all_plays; i++)
         for (const struct play *p = all_plays[i]; p->name; p++)
@@ -450,9 +466,10 @@ static void usage(void) {
 
 static void options(int argc, char **argv) {
     static const struct option known[] = {
-        { "memory", 1, NULL, 'm' },  { "video", 1, NULL, 'v' }, { "vcpus", 1, NULL, 'n' },
-        { "domid", 1, NULL, 'd' },   { "dir", 1, NULL, 'D' },   { "log", 1, NULL, 'l' },
-        { "preload", 1, NULL, 'p' }, { "help", 0, NULL, 'h' },  { NULL, 0, NULL, 0 },
+        { "memory", 1, NULL, 'm' },  { "video", 1, NULL, 'v' },  { "vcpus", 1, NULL, 'n' },
+        { "domid", 1, NULL, 'd' },   { "dir", 1, NULL, 'D' },    { "log", 1, NULL, 'l' },
+        { "preload", 1, NULL, 'p' }, { "socket", 1, NULL, 's' }, { "help", 0, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
     };
     char self[2048];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -468,6 +485,10 @@ static void options(int argc, char **argv) {
         case 'D': directory = optarg; break;
         case 'l': log_path = optarg; break;
         case 'p': snprintf(preload, sizeof preload, "%s", optarg); break;
+        case 's':
+            if (socket_count < 8)
+                sockets[socket_count++] = optarg;
+            break;
         case 'c': script = optarg; break;
         case 'h': usage(); break;
         default: exit(2);
@@ -485,6 +506,8 @@ int main(int argc, char **argv) {
     options(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     snprintf(path, sizeof path, "%s/xenstored", directory);
+    snprintf(state_path, sizeof state_path, "/local/domain/0/device-model/%u/state", domid);
+    store_notice(state_path, "running", count_sockets);
     if (hv_new(domid, ram_mib, video_mib, vcpus) || store_start(path, hv_world()))
         return 1;
     prepare_store();

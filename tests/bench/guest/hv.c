@@ -304,14 +304,12 @@ static int somebodys(const ioreq_t *r) {
     uint64_t length = r->type == IOREQ_TYPE_COPY ? (uint64_t)r->size * r->count : r->size;
 
     switch (r->type) {
-    case IOREQ_TYPE_PIO:
-        return hv_claimed(XEN_DMOP_IO_RANGE_PORT, r->addr, r->addr + length - 1);
+    case IOREQ_TYPE_PIO: return hv_claimed(XEN_DMOP_IO_RANGE_PORT, r->addr, r->addr + length - 1);
     case IOREQ_TYPE_COPY:
         return hv_claimed(XEN_DMOP_IO_RANGE_MEMORY, r->addr, r->addr + length - 1);
     case IOREQ_TYPE_PCI_CONFIG:
         return hv_claimed(XEN_DMOP_IO_RANGE_PCI, r->addr >> 32, r->addr >> 32);
-    default:
-        return 1;
+    default: return 1;
     }
 }
 

@@ -45,6 +45,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static struct world *counted;
 static int listener;
+static struct {
+    const char *path, *value;
+    void (*call)(void);
+} notice;
 
 /* the tree */
 
@@ -234,6 +238,9 @@ static void do_unwatch(const struct request *r) {
 static void do_write(const struct request *r) {
     size_t used = strlen(r->data) + 1;
 
+    if (notice.call && !strcmp(r->path, notice.path) && r->head.len - used == strlen(notice.value)
+        && !memcmp(r->data + used, notice.value, r->head.len - used))
+        notice.call();
     if (used > r->head.len || write_locked(r->path, r->data + used, r->head.len - used))
         refuse(r, "EINVAL");
     else
@@ -373,6 +380,12 @@ static void *run(void *unused) {
         pthread_mutex_unlock(&lock);
     }
     return NULL;
+}
+
+void store_notice(const char *path, const char *value, void (*call)(void)) {
+    notice.path = path;
+    notice.value = value;
+    notice.call = call;
 }
 
 int store_start(const char *socket_path, struct world *world) {

@@ -30,6 +30,10 @@ int store_list(const char *path, char *buf, size_t size);
 
 int store_remove(const char *path);
 
+/* call is called from the store's thread when a client writes exactly value to path, before the
+ * client has its answer.  One such notice; before store_start. */
+void store_notice(const char *path, const char *value, void (*call)(void));
+
 /* Waits until path holds exactly value; when that was (CLOCK_MONOTONIC) goes to *at.  0, or -1
  * after timeout_ms. */
 int store_wait(const char *path, const char *value, int timeout_ms, struct timespec *at);
