@@ -12,7 +12,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 /* Where whole lines (no newline at the end) go; NULL drops them. Lines above `max` are not made. */
 void log_to(void (*sink)(enum log_level level, const char *line), enum log_level max);
 
-#define LOG_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define LOG_PRINTF(f, a) __attribute__((format(__printf__, f, a)))
 
 void log_error(const char *fmt, ...) LOG_PRINTF(1, 2);
 void log_warn(const char *fmt, ...) LOG_PRINTF(1, 2);

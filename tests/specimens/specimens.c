@@ -4,7 +4,8 @@
  */
 #include "fixture.h"
 
-extern const struct specimen chipset_specimens[], pc_specimens[], video_specimens[];
+extern const struct specimen chipset_specimens[], disk_specimens[], pc_specimens[],
+    video_specimens[];
 
-const struct specimen *const specimen_lists[] = {chipset_specimens, pc_specimens, video_specimens,
-                                                 NULL};
+const struct specimen *const specimen_lists[] = {chipset_specimens, disk_specimens, pc_specimens,
+                                                 video_specimens, NULL};
