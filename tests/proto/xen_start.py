@@ -599,6 +599,7 @@ def test_suspend_to_ram():
         s('running')
         place_pm(s)
         s('out', 0xb004, 2, 0x2401)
+        s('idle', 0.2)                          # Xen stops the vcpu itself when the parameter is set
         expect(s('domain')['shutdown'] == -1, 'S3 shut the domain down')
         expect(s('domain')['s_state'] == 3, 'HVM_PARAM_ACPI_S_STATE is %d' % s('domain')['s_state'])
 

@@ -5,13 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hv.h"
-
-#define BUFFER_GPA 0x100000u /* where string accesses and sectors go */
-#define ATA_STATUS_DRQ 0x08
-#define ATA_STATUS_ERR 0x01
 
 unsigned long long play_number(int argc, char **argv, int i, unsigned long long def) {
     return i < argc ? strtoull(argv[i], NULL, 0) : def;
@@ -21,7 +16,7 @@ static const char *result(enum hv_error e) {
     return e == HV_OK ? NULL : hv_error(e);
 }
 
-static enum hv_error access_port(unsigned dir, unsigned port, unsigned size, uint64_t *data) {
+enum hv_error play_port(unsigned dir, unsigned port, unsigned size, uint64_t *data) {
     ioreq_t r = { .type = IOREQ_TYPE_PIO,
                   .dir = dir & 1,
                   .addr = port,
@@ -34,11 +29,7 @@ static enum hv_error access_port(unsigned dir, unsigned port, unsigned size, uin
 
 static enum hv_error in(unsigned port, uint64_t *data) {
     *data = 0;
-    return access_port(IOREQ_READ, port, 1, data);
-}
-
-static enum hv_error out(unsigned port, uint64_t data) {
-    return access_port(IOREQ_WRITE, port, 1, &data);
+    return play_port(IOREQ_READ, port, 1, data);
 }
 
 static const char *play_in(int argc, char **argv, char *answer) {
@@ -48,7 +39,7 @@ static const char *play_in(int argc, char **argv, char *answer) {
     uint64_t data = 0;
 
     for (unsigned long i = 0; i < n; i++) {
-        enum hv_error e = access_port(IOREQ_READ, port, size, &data);
+        enum hv_error e = play_port(IOREQ_READ, port, size, &data);
 
         if (e != HV_OK)
             return hv_error(e);
@@ -66,7 +57,7 @@ static const char *play_out(int argc, char **argv, char *answer) {
     (void)answer;
     for (unsigned long i = 0; i < n; i++) {
         uint64_t data = play_number(argc, argv, 2, 0);
-        enum hv_error e = access_port(IOREQ_WRITE, port, size, &data);
+        enum hv_error e = play_port(IOREQ_WRITE, port, size, &data);
 
         if (e != HV_OK)
             return hv_error(e);
@@ -197,90 +188,6 @@ static const char *play_buffered(int argc, char **argv, char *answer) {
     return NULL;
 }
 
-static long now_us(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* Waits, as a guest does that halts until its interrupt comes. */
-static enum hv_error wait_raised(unsigned irq, uint32_t before) {
-    long until = now_us() + hv_timeout_ms * 1000l;
-
-    while (__atomic_load_n(&hv_world()->isa_raised[irq], __ATOMIC_ACQUIRE) == before) {
-        enum hv_error e = hv_pump(1);
-
-        if (e == HV_GONE)
-            return e;
-        if (now_us() > until)
-            return HV_TIMEOUT;
-    }
-    return HV_OK;
-}
-
-/* READ SECTOR(S) by PIO (ATA-2 9.24) on the primary master: command, one interrupt a sector, rep
- * insw. */
-static const char *read_sectors(uint32_t lba, unsigned sectors) {
-    const struct {
-        uint16_t port;
-        uint8_t value;
-    } command[] = {
-        { 0x1f6, (uint8_t)(0xe0 | (lba >> 24 & 15)) },
-        { 0x1f2, (uint8_t)sectors },
-        { 0x1f3, (uint8_t)lba },
-        { 0x1f4, (uint8_t)(lba >> 8) },
-        { 0x1f5, (uint8_t)(lba >> 16) },
-        { 0x1f7, 0x20 },
-    };
-    uint32_t raised = hv_world()->isa_raised[14];
-    uint64_t status, data;
-    enum hv_error e;
-
-    for (unsigned i = 0; i < 6; i++) {
-        e = out(command[i].port, command[i].value);
-        if (e != HV_OK)
-            return hv_error(e);
-    }
-    for (unsigned i = 0; i < sectors; i++) {
-        ioreq_t r = { .type = IOREQ_TYPE_PIO,
-                      .dir = IOREQ_READ,
-                      .data_is_ptr = 1,
-                      .addr = 0x1f0,
-                      .size = 2,
-                      .count = 256,
-                      .data = BUFFER_GPA };
-
-        e = wait_raised(14, raised);
-        raised++;
-        if (e == HV_OK)
-            e = in(0x3f6, &status);
-        if (e == HV_OK)
-            e = in(0x1f7, &status);
-        if (e == HV_OK && (status & (ATA_STATUS_DRQ | ATA_STATUS_ERR)) != ATA_STATUS_DRQ)
-            return "the drive reports no data";
-        if (e == HV_OK)
-            e = hv_access(0, &r, &data);
-        if (e != HV_OK)
-            return hv_error(e);
-    }
-    return NULL;
-}
-
-static const char *play_sector(int argc, char **argv, char *answer) {
-    unsigned long n = play_number(argc, argv, 0, 1);
-    unsigned sectors = (unsigned)play_number(argc, argv, 1, 1);
-
-    (void)answer;
-    for (unsigned long i = 0; i < n; i++) {
-        const char *error = read_sectors((uint32_t)(i % 1000 * sectors), sectors);
-
-        if (error)
-            return error;
-    }
-    return NULL;
-}
-
 /* Requests of several vcpus outstanding at once, their events in one go. */
 static const char *play_smp(int argc, char **argv, char *answer) {
     unsigned vcpus = (unsigned)play_number(argc, argv, 0, 2),
@@ -358,8 +265,6 @@ const struct play plays[] = {
     { "copy", "DIR ADDRESS SIZE COUNT [TIMES]", "rep movs, DIR 1 from the device to 1 MiB", 4,
       play_copy },
     { "buffered", "[ADDRESS [TIMES]]", "byte writes through the buffered ring", 0, play_buffered },
-    { "sector", "[TIMES [SECTORS]]", "READ SECTORS by PIO with interrupts, primary master", 0,
-      play_sector },
     { "smp", "[VCPUS [PORT [TIMES]]]", "one port read on each vcpu at the same time", 0, play_smp },
     { "invalidate", "", "drop cached guest mappings", 0, play_invalidate },
     { "ram", "ADDRESS [BYTES]", "show guest RAM", 1, play_ram },

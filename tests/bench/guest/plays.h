@@ -9,7 +9,10 @@
 
 #include <stddef.h>
 
+#include "hv.h"
+
 #define ANSWER 65536
+#define BUFFER_GPA 0x100000u /* where string accesses and sectors go */
 
 struct play {
     const char *name, *arguments, *help;
@@ -19,7 +22,11 @@ struct play {
 };
 
 extern const struct play plays[]; /* the guest's ordinary accesses, ends with a NULL name */
+extern const struct play ide_plays[];
 extern const struct play hostile_plays[];
+
+/* One plain port access of vcpu 0; dir is IOREQ_READ or IOREQ_WRITE. */
+enum hv_error play_port(unsigned dir, unsigned port, unsigned size, uint64_t *data);
 
 /* strtoull of argv[i], or def where there is none. */
 unsigned long long play_number(int argc, char **argv, int i, unsigned long long def);
