@@ -52,6 +52,7 @@ struct drive {
     const struct drive_ops *ops;
     void *dev;
     bool removable, read_only;
+    unsigned place; /* on its controller: channel * 2 + unit */
     struct drive *next;
 };
 
@@ -73,6 +74,7 @@ struct machine {
     unsigned device_count;
     enum run_state state;
     void (*state_changed)(struct machine *machine); /* lifecycle: xenstore's "running", VNC */
+    void *lifecycle; /* for state_changed */
     struct board *board; /* machine.c's own: chips by name */
 };
 
@@ -84,6 +86,8 @@ void machine_free(struct machine *machine);
 void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
 void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */
 void machine_reset(struct machine *machine); /* every chip to power-on, in wiring order */
+/* The reset button: under Xen the toolstack makes the domain anew, else a reset in place follows. */
+void machine_ask_reset(struct machine *machine);
 void machine_power_button(struct machine *machine);
 bool machine_wakeup(struct machine *machine); /* from S3; false: not suspended */
 

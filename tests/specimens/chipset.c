@@ -6,6 +6,7 @@
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
 #include "pc/i440fx.h"
+#include "pc/i8237.h"
 #include "pc/piix3.h"
 #include "pc/piix4_pm.h"
 #include "pc/port92.h"
@@ -61,6 +62,10 @@ static void *build_acpi_gpe(struct fixture *fx) {
                                                 .eject = eject_wire, .board = fx});
 }
 
+static void *build_i8237(struct fixture *fx) {
+    return i8237_new(&(struct i8237_pins){.io = fx->io});
+}
+
 static void poke_piix4_pm(struct fixture *fx, void *dev, uint8_t what) {
     (void)fx;
     (void)what;
@@ -81,6 +86,7 @@ static const uint16_t config_ports[] = {0xcf8, 8, 0};
 static const uint16_t pm_ports[] = {0xb2, 2, 0xb000, 64, 0};
 static const uint16_t cmos_ports[] = {0x70, 2, 0};
 static const uint16_t port92_ports[] = {0x92, 1, 0};
+static const uint16_t dma_ports[] = {0x00, 16, 0x80, 16, 0xc0, 32, 0};
 static const uint16_t gpe_ports[] = {0xafe0, 4, 0xae00, 16, 0xaf00, 32, 0};
 
 const struct specimen chipset_specimens[] = {
@@ -90,5 +96,6 @@ const struct specimen chipset_specimens[] = {
     {"cmos", build_cmos, &cmos_device, NULL, cmos_ports},
     {"port92", build_port92, &port92_device, NULL, port92_ports},
     {"acpi_gpe", build_acpi_gpe, &acpi_gpe_device, poke_acpi_gpe, gpe_ports},
+    {"i8237", build_i8237, &i8237_device, NULL, dma_ports},
     {0},
 };
