@@ -124,7 +124,6 @@ static void stdvga_free(void *dev) {
     struct stdvga *s = dev;
     pci_remove(&s->pci);
     io_unmap(&s->dispi_ports);
-    mem_free(s->rom.dev);
     vga_done(&s->vga);
     s->engine->ops->vram_free(s->engine, s->vram);
     mem_free(s);

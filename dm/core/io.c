@@ -236,15 +236,19 @@ struct io_region *io_find(struct io_bus *bus, enum io_space space, uint64_t addr
     return bus->hit->region;
 }
 
-/* The region that answers the whole access, or NULL. */
+/*
+ * The region that answers the whole access, or NULL. At ports the first and the last byte decide: a
+ * dword at 0xcf8 is CONFADD's, although the byte 0xcf9 is the reset control register's.
+ */
 static struct io_region *find_whole(struct io_bus *bus, enum io_space space, uint64_t addr,
                                     unsigned size) {
     struct io_region *r = io_find(bus, space, addr);
     if (!r || size == 1)
         return r;
-    if (addr - r->base + size > r->size || io_find(bus, space, addr + size - 1) != r)
-        return NULL;
-    return r;
+    if (space == IO_MEM)
+        return bus->hit->last - addr >= size - 1 ? r : NULL;
+    uint64_t last = addr + size - 1;
+    return last < PORTS && bus->owner[last] == bus->owner[addr] ? r : NULL;
 }
 
 static unsigned region_min(const struct io_region *r) {
@@ -324,29 +328,29 @@ void io_write(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned s
     }
 }
 
-/* How many of n elements from addr on lie wholly in the region that answers at addr. */
-static unsigned run_in_region(const struct io_region *r, enum io_space space, uint64_t addr,
-                              unsigned size, unsigned n) {
-    uint64_t room = r->size - (addr - r->base);
+/* How many of n elements from addr on the region found there answers alone: all at a port. */
+static unsigned run_length(const struct io_bus *bus, enum io_space space, uint64_t addr,
+                           unsigned size, unsigned n) {
     if (space == IO_PORT)
-        return room >= size ? n : 0;
-    return (unsigned)MIN((uint64_t)n, room / size);
+        return n;
+    uint64_t more = (bus->hit->last - addr - (size - 1)) / size;
+    return more >= n ? n : (unsigned)more + 1;
 }
 
 unsigned io_read_string(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size,
                         void *buf, unsigned n) {
     struct io_region *r = find_whole(bus, space, addr, size);
-    if (!r || !r->ops->read_string)
+    if (!n || !r || !r->ops->read_string)
         return 0;
-    n = run_in_region(r, space, addr, size, n);
-    return n ? r->ops->read_string(r->dev, addr - r->base, size, buf, n) : 0;
+    n = run_length(bus, space, addr, size, n);
+    return r->ops->read_string(r->dev, addr - r->base, size, buf, n);
 }
 
 unsigned io_write_string(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size,
                          const void *buf, unsigned n) {
     struct io_region *r = find_whole(bus, space, addr, size);
-    if (!r || !r->ops->write_string)
+    if (!n || !r || !r->ops->write_string)
         return 0;
-    n = run_in_region(r, space, addr, size, n);
-    return n ? r->ops->write_string(r->dev, addr - r->base, size, buf, n) : 0;
+    n = run_length(bus, space, addr, size, n);
+    return r->ops->write_string(r->dev, addr - r->base, size, buf, n);
 }

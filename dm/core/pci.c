@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * PCI configuration space, BARs, INTx. PCI Local Bus Specification 2.1, chapter 6. Not modelled:
- * bridges, 64-bit BARs, MSI (a chip that has it adds its capability), parity and abort reporting. See pci.h.
+ * bridges, 64-bit BARs, MSI (a chip that has it adds its capability), parity and abort reporting.
+ * See pci.h.
  */
 #include "pci.h"
 
@@ -64,36 +65,31 @@ void pci_add_vram(struct pci_function *fn, unsigned n, struct vram *vram) {
 
 /* ---- the option ROM: bytes behind a BAR ---- */
 
-struct rom {
-    const uint8_t *bytes;
-    uint32_t len;
-};
-
 static uint64_t rom_read(void *dev, uint64_t off, unsigned size) {
-    const struct rom *rom = dev;
-    return off + size <= rom->len ? load_le(rom->bytes + off, size) : size_mask(size);
+    const struct pci_function *fn = dev;
+    return off + size <= fn->rom_len ? load_le(fn->rom + off, size) : size_mask(size);
 }
 
 static unsigned rom_read_string(void *dev, uint64_t off, unsigned size, void *buf, unsigned n) {
-    const struct rom *rom = dev;
-    if (off >= rom->len)
+    const struct pci_function *fn = dev;
+    if (off >= fn->rom_len)
         return 0;
-    n = (unsigned)MIN(n, (rom->len - off) / size);
-    memcpy(buf, rom->bytes + off, (size_t)n * size);
+    n = (unsigned)MIN(n, (fn->rom_len - off) / size);
+    memcpy(buf, fn->rom + off, (size_t)n * size);
     return n;
 }
 
 static const struct io_ops rom_ops = {
     .read = rom_read, .read_string = rom_read_string, .min = 1, .max = 8};
 
-void pci_add_rom(struct pci_function *fn, struct io_region *region, const uint8_t *bytes,
+void pci_add_rom(struct pci_function *fn, struct io_region *region, const uint8_t *rom,
                  uint32_t len) {
-    struct rom *rom = mem_new(sizeof(*rom));
-    *rom = (struct rom){bytes, len};
+    fn->rom = rom;
+    fn->rom_len = len;
     uint32_t size = 2048;
     while (size < len)
         size *= 2;
-    *region = (struct io_region){.name = "option ROM", .ops = &rom_ops, .dev = rom};
+    *region = (struct io_region){.name = "option ROM", .ops = &rom_ops, .dev = fn};
     pci_add_bar(fn, PCI_BAR_ROM, PCI_BAR_MEM, size, region);
 }
 
@@ -109,7 +105,7 @@ uint64_t pci_bar_address(const struct pci_function *fn, unsigned n) {
     uint32_t base = val & ~(bar->size - 1);
     bool on;
     if (bar->kind == PCI_BAR_IO)
-        on = command(fn) & PCI_CMD_IO && base + bar->size <= 0x10000;
+        on = command(fn) & PCI_CMD_IO && base <= 0x10000 - bar->size;
     else
         on = command(fn) & PCI_CMD_MEM && (n != PCI_BAR_ROM || val & 1) &&
              base <= UINT32_MAX - bar->size;
@@ -229,6 +225,11 @@ void pci_reset(struct pci_function *fn) {
 }
 
 void pci_loaded(struct pci_function *fn) {
+    /* What the header says of the chip is the chip's, whatever a stream says. */
+    for (unsigned i = 0; i <= PCI_INT_PIN; i++) {
+        uint8_t own = (uint8_t)~(fn->wmask[i] | fn->w1c[i] | (i == PCI_STATUS ? PCI_STS_INTX : 0));
+        fn->config[i] = (uint8_t)((fn->config[i] & ~own) | (fn->power_on[i] & own));
+    }
     settle(fn);
 }
 

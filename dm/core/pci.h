@@ -55,6 +55,8 @@ struct pci_function {
     /* After the bytes [off, off + len) were written and BARs remapped; optional. */
     void (*config_wrote)(void *dev, unsigned off, unsigned len);
     struct pci_bar bar[PCI_BARS];
+    const uint8_t *rom; /* what pci_add_rom was given */
+    uint32_t rom_len;
     uint8_t power_on[PCI_CONFIG_SIZE]; /* config as pci_add saw it */
     struct pci_bus *bus;               /* NULL: not on the bus */
     unsigned devfn;
