@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Image I/O on io_uring: what one turn of the loop starts goes to the kernel in one system call, and what
+ * the page cache has is finished when that call returns. The ring itself is watched by the loop.
+ */
+#include "aio.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+
+enum { ENTRIES = 64 };
+
+struct aio_uring {
+    struct aio aio;
+    struct loop *loop;
+    struct io_uring ring;
+    struct loop_fd watch;
+    unsigned under_way; /* started and not reaped; at most ENTRIES, so completions always fit */
+    void (*ready)(void *arg);
+    void *arg;
+};
+
+static struct aio_uring *uring_of(struct aio *aio) {
+    return CONTAINER_OF(aio, struct aio_uring, aio);
+}
+
+static bool uring_start(struct aio *aio, struct aio_job *job) {
+    struct aio_uring *u = uring_of(aio);
+    struct io_uring_sqe *sqe = u->under_way < ENTRIES ? io_uring_get_sqe(&u->ring) : NULL;
+    if (!sqe)
+        return false;
+    switch ((enum aio_kind)job->kind) {
+    case AIO_READ:
+        io_uring_prep_readv(sqe, job->fd, job->iov, job->niov, job->offset);
+        break;
+    case AIO_WRITE:
+        io_uring_prep_writev(sqe, job->fd, job->iov, job->niov, job->offset);
+        break;
+    case AIO_SYNC:
+        io_uring_prep_fsync(sqe, job->fd, IORING_FSYNC_DATASYNC);
+        break;
+    case AIO_PUNCH:
+        io_uring_prep_fallocate(sqe, job->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                (off_t)job->offset, (off_t)job->len);
+        break;
+    }
+    io_uring_sqe_set_data(sqe, job);
+    u->under_way++;
+    return true;
+}
+
+static bool uring_submit(struct aio *aio) {
+    struct aio_uring *u = uring_of(aio);
+    if (io_uring_sq_ready(&u->ring))
+        io_uring_submit(&u->ring);
+    return !io_uring_sq_ready(&u->ring);
+}
+
+static struct aio_job *uring_reap(struct aio *aio, bool wait) {
+    struct aio_uring *u = uring_of(aio);
+    struct io_uring_cqe *cqe = NULL;
+    if (!u->under_way)
+        return NULL;
+    while (io_uring_peek_cqe(&u->ring, &cqe) || !cqe) {
+        if (!wait)
+            return NULL;
+        io_uring_submit_and_wait(&u->ring, 1);
+    }
+    struct aio_job *job = io_uring_cqe_get_data(cqe);
+    job->result = cqe->res;
+    io_uring_cqe_seen(&u->ring, cqe);
+    u->under_way--;
+    return job;
+}
+
+static void uring_free(struct aio *aio) {
+    struct aio_uring *u = uring_of(aio);
+    loop_remove(u->loop, &u->watch);
+    io_uring_queue_exit(&u->ring);
+    free(u);
+}
+
+static void uring_ready(void *arg, unsigned events) {
+    struct aio_uring *u = arg;
+    (void)events;
+    u->ready(u->arg);
+}
+
+static const struct aio_ops uring_ops = {
+    .start = uring_start, .submit = uring_submit, .reap = uring_reap, .free = uring_free,
+};
+
+/* A kernel may have io_uring and not what images need of it. */
+static bool can_all(struct io_uring *ring) {
+    static const int needed[] = {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC,
+                                 IORING_OP_FALLOCATE};
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    bool all = probe;
+    for (unsigned i = 0; all && i < ARRAY_LEN(needed); i++)
+        all = io_uring_opcode_supported(probe, needed[i]);
+    if (probe)
+        io_uring_free_probe(probe);
+    return all;
+}
+
+struct aio *aio_uring_new(struct loop *loop, void (*ready)(void *arg), void *arg) {
+    struct aio_uring *u = calloc(1, sizeof(*u));
+    if (!u)
+        return NULL;
+    int err = -io_uring_queue_init(ENTRIES, &u->ring, 0);
+    if (!err && !can_all(&u->ring)) {
+        io_uring_queue_exit(&u->ring);
+        err = EOPNOTSUPP;
+    }
+    if (!err) {
+        u->aio.ops = &uring_ops;
+        u->loop = loop;
+        u->ready = ready;
+        u->arg = arg;
+        u->watch = (struct loop_fd){.fd = u->ring.ring_fd, .ready = uring_ready, .arg = u,
+                                    .events = LOOP_READ};
+        if (loop_add(loop, &u->watch))
+            return &u->aio;
+        err = errno;
+        io_uring_queue_exit(&u->ring);
+    }
+    free(u);
+    errno = err;
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disk images: opens one by format and gives what core/block.h describes, with one user, the caller.
+ * Raw is all there is; other formats register in image.c's table. An image belongs to the thread of
+ * the loop it was opened with. Nothing is locked: a PV backend may have the same file open.
+ */
+#ifndef HOST_IMAGE_H
+#define HOST_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/block.h"
+#include "core/loop.h"
+
+/* How an image reaches its file. */
+enum image_aio {
+    IMAGE_AIO_BEST,   /* io_uring, or threads where the kernel has none or forbids it */
+    IMAGE_AIO_THREADS,
+};
+
+struct image_options {
+    const char *format; /* "raw", "host_device", "file"; NULL: raw */
+    bool read_only;
+    bool direct;        /* past the page cache (O_DIRECT) */
+    enum image_aio aio;
+};
+
+/* NULL: `why` is a sentence that names the file. */
+struct block *image_open(struct loop *loop, const char *path, const struct image_options *options,
+                         char *why, size_t why_len);
+
+/* The same from a descriptor, which the image owns from then on; on failure it stays the caller's.
+ * `name` is for messages. */
+struct block *image_open_fd(struct loop *loop, int fd, const char *name,
+                            const struct image_options *options, char *why, size_t why_len);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Raw images on a real loop and real files, by io_uring and by threads: every test runs with both.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/bits.h"
+#include "core/log.h"
+#include "image.h"
+#include "loop.h"
+
+enum { SIZE = 1 << 20 };
+
+static struct loop *loop;
+static char dir[] = "/tmp/hvm-dm-image-XXXXXX";
+static char path[128], why[256], last_line[512];
+static struct image_options options = {.format = "raw"};
+
+static void keep_line(enum log_level level, const char *line) {
+    (void)level;
+    snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+static void make_file(size_t size) {
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    uint8_t *bytes = malloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i / 512 + i);
+    assert_int_equal(write(fd, bytes, size), size);
+    close(fd);
+    free(bytes);
+}
+
+static int setup(void **unused) {
+    (void)unused;
+    loop = loop_new();
+    snprintf(path, sizeof(path), "%s/disk.img", dir);
+    log_to(keep_line, LOG_LEVEL_INFO);
+    last_line[0] = 0;
+    enum image_aio aio = options.aio;
+    options = (struct image_options){.format = "raw", .aio = aio};
+    make_file(SIZE);
+    return 0;
+}
+
+static int teardown(void **unused) {
+    (void)unused;
+    loop_free(loop);
+    unlink(path);
+    log_to(NULL, LOG_LEVEL_INFO);
+    return 0;
+}
+
+static int with_threads(void **unused) {
+    (void)unused;
+    options.aio = IMAGE_AIO_THREADS;
+    return 0;
+}
+
+/* ---- helpers ---- */
+
+static unsigned finished;
+
+static void done(struct block_req *req, int err) {
+    *(int *)req->owner = err;
+    finished++;
+}
+
+static struct block *open_image(void) {
+    struct block *block = image_open(loop, path, &options, why, sizeof(why));
+    if (!block)
+        fail_msg("%s", why);
+    return block;
+}
+
+/* Submits, turns the loop until done was called, and returns its errno. */
+static int request(struct block *block, enum block_op op, uint64_t offset, struct iovec *iov,
+                   unsigned niov) {
+    int err = -1;
+    size_t len = 0;
+    for (unsigned i = 0; i < niov; i++)
+        len += iov[i].iov_len;
+    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = iov, .niov = niov,
+                            .done = done, .owner = &err};
+    unsigned before = finished;
+    block_submit(block, &req);
+    assert_int_equal(finished, before); /* never from inside submit */
+    for (unsigned i = 0; finished == before && i < 1000; i++)
+        loop_once(loop, NULL, NS_PER_SEC);
+    return err;
+}
+
+static int read_at(struct block *block, uint64_t offset, void *buf, size_t len) {
+    return request(block, BLOCK_READ, offset, &(struct iovec){buf, len}, 1);
+}
+
+static int write_at(struct block *block, uint64_t offset, const void *buf, size_t len) {
+    return request(block, BLOCK_WRITE, offset, &(struct iovec){(void *)(uintptr_t)buf, len}, 1);
+}
+
+static void refused(const char *sentence) {
+    assert_null(image_open(loop, path, &options, why, sizeof(why)));
+    if (!strstr(why, sentence) || !strstr(why, path))
+        fail_msg("'%s' does not say '%s' of '%s'", why, sentence, path);
+}
+
+/* ---- data ---- */
+
+static void reads_and_writes(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    uint8_t buf[1024];
+    assert_int_equal(block->size, SIZE);
+    assert_int_equal(read_at(block, 512, buf, 1024), 0);
+    for (unsigned i = 0; i < 1024; i++)
+        assert_int_equal(buf[i], (uint8_t)((512 + i) / 512 + i));
+    memset(buf, 0xa5, sizeof(buf));
+    assert_int_equal(write_at(block, 4096, buf, 1024), 0);
+    assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    memset(buf, 0, sizeof(buf));
+    assert_int_equal(read_at(block, 4096, buf, 1024), 0);
+    assert_int_equal(buf[0], 0xa5);
+    assert_int_equal(buf[1023], 0xa5);
+    assert_int_equal(block->stats.rd_ops, 2);
+    block_put(block);
+}
+
+static void scatters(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    uint8_t a[3], b[509], c[512];
+    struct iovec iov[] = {{a, 3}, {b, 509}, {c, 512}};
+    assert_int_equal(request(block, BLOCK_READ, 0, iov, 3), 0);
+    assert_int_equal(a[2], 2);
+    assert_int_equal(b[0], 3);
+    assert_int_equal(c[0], 1);
+    block_put(block);
+}
+
+static void many_at_once(void **unused) {
+    (void)unused;
+    enum { N = 300 };
+    struct block *block = open_image();
+    static struct block_req reqs[N];
+    static struct iovec iov[N];
+    static uint8_t buf[N][512];
+    int err[N];
+    finished = 0;
+    for (unsigned i = 0; i < N; i++) {
+        iov[i] = (struct iovec){buf[i], 512};
+        reqs[i] = (struct block_req){.op = BLOCK_READ, .offset = 512 * i, .len = 512,
+                                     .iov = &iov[i], .niov = 1, .done = done, .owner = &err[i]};
+        block_submit(block, &reqs[i]);
+    }
+    block_drain(block);
+    assert_int_equal(finished, N);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(err[i], 0);
+        assert_int_equal(buf[i][0], (uint8_t)i);
+    }
+    block_put(block);
+}
+
+static void discards(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    int err = -1;
+    struct block_req req = {.op = BLOCK_DISCARD, .offset = 8192, .len = 65536, .done = done,
+                            .owner = &err};
+    block_submit(block, &req);
+    block_drain(block);
+    assert_int_equal(err, 0);
+    block_put(block);
+}
+
+static void direct(void **unused) {
+    (void)unused;
+    options.direct = true;
+    struct block *block = image_open(loop, path, &options, why, sizeof(why));
+    if (!block) { /* a file system without O_DIRECT says so */
+        assert_non_null(strstr(why, "page cache"));
+        return;
+    }
+    uint8_t buf[4097];
+    assert_int_equal(read_at(block, 4096, buf + 1, 4096), 0);
+    assert_int_equal(buf[1], 8);
+    assert_int_equal(write_at(block, 0, buf + 1, 4096), 0);
+    block_put(block);
+}
+
+/* ---- sizes ---- */
+
+static void odd_size(void **unused) {
+    (void)unused;
+    make_file(1000);
+    struct block *block = open_image();
+    uint8_t buf[1024];
+    memset(buf, 0xff, sizeof(buf));
+    assert_int_equal(block->size, 1024);
+    assert_int_equal(read_at(block, 0, buf, 1024), 0);
+    assert_int_equal(buf[999], (uint8_t)(1 + 999));
+    for (unsigned i = 1000; i < 1024; i++)
+        assert_int_equal(buf[i], 0);
+    assert_int_equal(write_at(block, 0, buf, 512), 0);
+    assert_int_equal(write_at(block, 512, buf, 512), EIO);
+    assert_non_null(strstr(last_line, "no multiple of 512"));
+    block_put(block);
+    struct stat st;
+    stat(path, &st);
+    assert_int_equal(st.st_size, 1000);
+}
+
+static void shrinks_under_io(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    uint8_t buf[1024];
+    assert_int_equal(truncate(path, 700), 0);
+    assert_int_equal(read_at(block, 0, buf, 512), 0);
+    assert_int_equal(read_at(block, 0, buf, 1024), EIO);
+    assert_non_null(strstr(last_line, path));
+    assert_non_null(strstr(last_line, "700"));
+    block_put(block);
+}
+
+static void past_the_end(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    uint8_t buf[512];
+    assert_int_equal(read_at(block, SIZE, buf, 512), EINVAL);
+    assert_int_equal(read_at(block, UINT64_MAX - 511, buf, 512), EINVAL);
+    block_put(block);
+}
+
+static void read_only(void **unused) {
+    (void)unused;
+    options.read_only = true;
+    struct block *block = open_image();
+    uint8_t buf[512] = {0};
+    assert_int_equal(write_at(block, 0, buf, 512), EROFS);
+    assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    block_put(block);
+}
+
+static void file_cannot_be_written(void **unused) {
+    (void)unused;
+    options.read_only = true;
+    struct block *block = open_image();
+    block->read_only = false; /* as if the descriptor had gone bad: write fails with EBADF */
+    uint8_t buf[512] = {0};
+    assert_int_equal(write_at(block, 0, buf, 512), EBADF);
+    assert_int_equal(block->stats.errors, 1);
+    block_put(block);
+}
+
+/* ---- what can't be an image ---- */
+
+static void missing(void **unused) {
+    (void)unused;
+    unlink(path);
+    refused("No such file");
+}
+
+static void empty(void **unused) {
+    (void)unused;
+    make_file(0);
+    refused("is empty");
+}
+
+static void directory(void **unused) {
+    (void)unused;
+    unlink(path);
+    mkdir(path, 0700);
+    refused("is a directory");
+    options.read_only = true;
+    refused("is a directory");
+    rmdir(path);
+}
+
+static void pipe_file(void **unused) {
+    (void)unused;
+    unlink(path);
+    mkfifo(path, 0600);
+    refused("is a pipe");
+}
+
+static void character_device(void **unused) {
+    (void)unused;
+    assert_null(image_open(loop, "/dev/zero", &options, why, sizeof(why)));
+    assert_non_null(strstr(why, "character device"));
+}
+
+static void other_format(void **unused) {
+    (void)unused;
+    options.format = "qcow2";
+    refused("format 'qcow2' is not supported");
+}
+
+static void from_descriptor(void **unused) {
+    (void)unused;
+    int fd = open(path, O_RDONLY);
+    assert_null(image_open_fd(loop, fd, "/dev/fdset/1", &options, why, sizeof(why)));
+    assert_non_null(strstr(why, "reading only"));
+    options.read_only = true;
+    struct block *block = image_open_fd(loop, fd, "/dev/fdset/1", &options, why, sizeof(why));
+    assert_non_null(block);
+    assert_string_equal(block->name, "/dev/fdset/1");
+    uint8_t buf[512];
+    assert_int_equal(read_at(block, 512, buf, 512), 0);
+    assert_int_equal(buf[0], 1);
+    block_put(block);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
+        T(shrinks_under_io), T(past_the_end), T(read_only), T(file_cannot_be_written), T(missing),
+        T(empty), T(directory), T(pipe_file), T(character_device), T(other_format),
+        T(from_descriptor),
+    };
+    if (!mkdtemp(dir))
+        return 1;
+    int failed = cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("threads", tests, with_threads, NULL);
+    rmdir(dir);
+    return failed;
+}
