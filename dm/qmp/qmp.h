@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine protocol's monitors: sockets on which libxl, xentop and people ask and command in JSON.
+ * Each monitor of the config is one listening socket that serves one client at a time, or one
+ * connection out. They listen as soon as qmp_open returns, before there is a machine. One thread.
+ */
+#ifndef QMP_QMP_H
+#define QMP_QMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct block;
+struct config;
+struct loop;
+struct machine;
+struct qmp;
+
+/* A medium to open: a file by name, or by descriptor, which is the callee's from then on. */
+struct qmp_image {
+    const char *filename; /* for messages when fd >= 0 */
+    int fd;
+    const char *format; /* "raw", "qcow2", ...; "" when not said */
+    bool read_only;
+};
+
+struct qmp_vnc {
+    const char *host;
+    char service[8]; /* the TCP port: "5901" */
+    bool password;
+};
+
+/*
+ * What the monitors ask of others. Those that take a machine are machine.h's; `arg` is main's. One
+ * that is NULL is answered as not implemented.
+ */
+struct qmp_ops {
+    void (*run)(struct machine *machine);
+    void (*pause)(struct machine *machine); /* afterwards nothing is in flight */
+    void (*reset)(struct machine *machine); /* the reset button: under Xen a reboot of the domain */
+    void (*power_button)(struct machine *machine);
+    bool (*wakeup)(struct machine *machine);
+    bool (*plug_cpu)(struct machine *machine, unsigned cpu);
+    bool (*cpu_online)(const struct machine *machine, unsigned cpu);
+    /* NULL: `why` is a sentence. */
+    struct block *(*open_image)(struct machine *machine, const struct qmp_image *image, char *why,
+                                size_t why_len);
+
+    void (*quit)(void *arg); /* the process ends after the reply is out */
+    bool (*vnc)(void *arg, struct qmp_vnc *vnc); /* false: no VNC server */
+    bool (*vnc_password)(void *arg, const char *password, char *why, size_t why_len);
+    /* The machine is paused; fd is an empty file. `live`: the image goes on on another host. */
+    bool (*save)(void *arg, int fd, bool live, char *why, size_t why_len);
+    bool (*load)(void *arg, int fd, char *why, size_t why_len);
+    bool (*dirty_log)(void *arg, bool enable, char *why, size_t why_len);
+};
+
+/* NULL: `why` says which socket could not be had. machine NULL: none yet, or ever (the probe). */
+struct qmp *qmp_open(struct loop *loop, struct machine *machine, const struct config *config,
+                     const struct qmp_ops *ops, void *arg, char *why, size_t why_len);
+void qmp_machine(struct qmp *qmp, struct machine *machine); /* NULL before it is freed */
+void qmp_free(struct qmp *qmp); /* hangs up, unlinks the sockets */
+
+/*
+ * An event to every client that listens: "RESET" with data as JSON text, or NULL. Never to xentop's
+ * socket, whose client takes whatever arrives for its answer.
+ */
+void qmp_event(struct qmp *qmp, const char *name, const char *data);
+/* From the machine's state_changed: STOP, RESUME, SUSPEND, WAKEUP, SHUTDOWN as the change says. */
+void qmp_state_changed(struct qmp *qmp);
+
+#endif
