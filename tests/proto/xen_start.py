@@ -8,25 +8,17 @@ Every form of command line that libxl generates is started; readiness, the QMP e
 it, claimed ports, signals, restriction, the probe of Xen 4.20, guest power events and a hostile
 guest are checked.  NAMEs choose the tests that contain one of them.
 """
-import argparse
 import os
 import shutil
 import socket
 import stat
-import sys
 import tempfile
 import time
-import traceback
 
-sys.dont_write_bytecode = True
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'bench'))
+from harness import BASE, TESTS, Started, base, expect, main, test
 import rig
 import libxl_argv
-from qmp_client import Qmp, QmpError
-
-DM = None
-TESTS = []
+from qmp_client import Qmp
 
 # Where the packaged QEMU 7.2 differs, and why that is its affair and not a mistake of the test.
 ABORTS = 'hw_error() on a request that Xen does not send'
@@ -53,79 +45,6 @@ QEMU_DIFFERS = {
     'hostile ring jumps ahead': 'goes through all of the ring\'s 2^31 entries',
     'hostile ring jumps back': 'goes through all of the ring\'s 2^32 entries',
 }
-
-
-class Failure(Exception):
-    pass
-
-
-def expect(truth, what):
-    if not truth:
-        raise Failure(what)
-
-
-def test(function):
-    TESTS.append((function.__name__.removeprefix('test_'), function))
-    return function
-
-
-class Started:
-    """A device model started from a configuration, in a directory of its own."""
-
-    def __init__(self, config, **kwargs):
-        self.directory = tempfile.mkdtemp(prefix='hvm-dm-start.')
-        self.disk = os.path.join(self.directory, 'disk.img')
-        for suffix in ('', '-b', '-c', '-d'):
-            with open(self.disk + suffix, 'wb') as f:
-                f.truncate(1 << 20)
-        self.config = {k: self.fill(v) for k, v in config.items()}
-        self.argv = kwargs.pop('argv', None) or libxl_argv.argv(self.config, self.directory)
-        self.qmp_path = os.path.join(self.directory, 'qmp-libxl-1')
-        self.stat_path = os.path.join(self.directory, 'qmp-libxenstat-1')
-        sockets = [] if 'qmp_fd' in self.config or 'argv' in kwargs else [self.qmp_path]
-        self.guest = rig.Guest([DM] + self.argv, self.directory,
-                               vcpus=config.get('maxvcpus', config.get('vcpus', 1)),
-                               video=max(16, config.get('videoram', 16)),
-                               sockets=sockets + [self.stat_path], **kwargs)
-
-    def fill(self, value):
-        """DIR, DISK, DISK-b to DISK-d in configured strings become this run's."""
-        if isinstance(value, str):
-            return value.replace('DISK', self.disk).replace('DIR', self.directory)
-        if isinstance(value, list):
-            return [self.fill(v) for v in value]
-        if isinstance(value, dict):
-            return {k: self.fill(v) for k, v in value.items()}
-        return value
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback_):
-        if error is not None and self.last_words():
-            error.args = ('%s; its log: %s' % (error, self.last_words()),)
-        self.guest.end()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __call__(self, *words):
-        return self.guest(*words)
-
-    def log(self):
-        return self.guest.log()
-
-    def last_words(self):
-        return self.log().strip()[-300:]
-
-    def has_ended(self, ms=2000):
-        good, how = self.guest.try_('wait', ms)
-        return how if good else None
-
-
-BASE = {'vnc': None, 'vga': 'stdvga', 'boot': 'cd', 'disks': [{'vdev': 'hda', 'target': 'DISK'}]}
-
-
-def base(**more):
-    return dict(BASE, **more)
 
 
 # Every option, by itself.  RUNS must start; the others may also be refused, by a line that names
@@ -547,7 +466,7 @@ def test_stale_socket_is_replaced():
         s('running')
         s('kill', 9)
         s.has_ended()
-        with rig.Guest([DM] + s.argv, s.directory, sockets=[s.qmp_path, s.stat_path]) as again:
+        with rig.Guest([Started.dm] + s.argv, s.directory, sockets=[s.qmp_path, s.stat_path]) as again:
             expect(again('running')['sockets'] == 2, 'a stale socket file stands in the way')
 
 
@@ -691,43 +610,5 @@ def test_dirty_vram_without_data():
         expect(s('in', 0x1f7) != 0xff, 'it does not serve the guest')
 
 
-def run(name, function, differs):
-    try:
-        function()
-        outcome = None
-    except (Failure, rig.RigError, QmpError, OSError) as e:
-        outcome = str(e) or repr(e)
-    except Exception:
-        outcome = traceback.format_exc()
-    if outcome is None:
-        print('ok    %s' % name, flush=True)
-    elif name in differs:
-        print('known %s: %s [%s]' % (name, differs[name], outcome.split('\n')[0][:120]), flush=True)
-    else:
-        print('FAIL  %s: %s' % (name, outcome), flush=True)
-    return outcome is None or name in differs
-
-
-def main():
-    global DM
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--dm', default='hvm-dm')
-    p.add_argument('--list', action='store_true')
-    p.add_argument('names', nargs='*')
-    a = p.parse_args()
-    chosen = [t for t in TESTS if not a.names or any(n in t[0] for n in a.names)]
-    if a.list:
-        print('\n'.join(name for name, _ in chosen))
-        return
-    DM = {'qemu': rig.QEMU, 'hvm-dm': rig.hvm_dm()}.get(a.dm, a.dm)
-    if not os.path.exists(DM):
-        sys.exit('xen_start: no device model at %s' % DM)
-    differs = QEMU_DIFFERS if DM == rig.QEMU else {}
-    failed = [name for name, function in chosen if not run(name, function, differs)]
-    print('%d tests, %d failed' % (len(chosen), len(failed)))
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == '__main__':
-    main()
+    main(__doc__, QEMU_DIFFERS)

@@ -121,7 +121,7 @@ static const char *play_idle(int argc, char **argv, char *answer) {
         return "no such process";
     clock_gettime(CLOCK_MONOTONIC, &from);
     do {
-        if (hv_pump(20) == HV_GONE && ended())
+        if (hv_pump(seconds < 0.02 ? (int)(seconds * 1e3) : 20) == HV_GONE && ended())
             return "the device model is gone";
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (ms_since(&from, &now) < seconds * 1e3);

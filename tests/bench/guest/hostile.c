@@ -147,6 +147,56 @@ static const char *play_noise(int argc, char **argv, char *answer) {
     return e == HV_GONE ? hv_error(e) : NULL;
 }
 
+static uint64_t random_next(uint64_t *seed) {
+    *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+    return *seed >> 24;
+}
+
+/* Every address of a range at every size, read and, with a seed, also written at random. */
+static const char *sweep(ioreq_t r, uint64_t first, uint64_t last, unsigned most, uint64_t seed) {
+    uint64_t data;
+
+    for (uint64_t at = first; at <= last; at++)
+        for (r.size = 1; r.size <= most; r.size *= 2)
+            for (unsigned dir = 0; dir < 2; dir++) {
+                enum hv_error e;
+
+                r.addr = at;
+                r.dir = dir & 1;
+                r.data = dir == IOREQ_WRITE ? random_next(&seed) : 0;
+                if (dir == IOREQ_WRITE && !seed)
+                    continue;
+                e = hv_access(0, &r, &data);
+                if (e != HV_OK)
+                    return hv_error(e);
+            }
+    return NULL;
+}
+
+static const char *play_sweep(int argc, char **argv, char *answer) {
+    const ioreq_t r = { .type = IOREQ_TYPE_PIO, .count = 1 };
+
+    (void)answer;
+    return sweep(r, play_number(argc, argv, 0, 0), play_number(argc, argv, 1, 0), 4,
+                 play_number(argc, argv, 2, 0));
+}
+
+static const char *play_memory_sweep(int argc, char **argv, char *answer) {
+    const ioreq_t r = { .type = IOREQ_TYPE_COPY, .count = 1 };
+
+    (void)answer;
+    return sweep(r, play_number(argc, argv, 0, 0), play_number(argc, argv, 1, 0), 8,
+                 play_number(argc, argv, 2, 0));
+}
+
+static const char *play_config_sweep(int argc, char **argv, char *answer) {
+    const ioreq_t r = { .type = IOREQ_TYPE_PCI_CONFIG, .count = 1 };
+    uint64_t function = play_number(argc, argv, 0, 0) << 32;
+
+    (void)answer;
+    return sweep(r, function, function + 0xff, 4, play_number(argc, argv, 1, 0));
+}
+
 const struct play hostile_plays[] = {
     { "lost", "[MS]", "a request whose event comes late", 0, play_lost },
     { "spurious", "VCPU [TIMES]", "events for nothing (VCPU 128: the ring's)", 1, play_spurious },
@@ -156,5 +206,9 @@ const struct play hostile_plays[] = {
     { "renormalise", "[LAPS]", "both pointers back by laps of the ring", 0, play_renormalise },
     { "balloon", "GFN [FRAMES]", "take frames away", 1, play_balloon },
     { "noise", "[ROUNDS [SEED]]", "requests of random bytes", 0, play_noise },
+    { "sweep", "FIRST LAST [SEED]", "every port at every size; a seed also writes", 2, play_sweep },
+    { "sweep-memory", "FIRST LAST [SEED]", "the same for addresses", 2, play_memory_sweep },
+    { "sweep-pci", "DEVFN [SEED]", "the same for a function's configuration", 1,
+      play_config_sweep },
     { NULL, NULL, NULL, 0, NULL },
 };
