@@ -5,7 +5,7 @@
 #include "fixture.h"
 
 extern const struct specimen chipset_specimens[], disk_specimens[], pc_specimens[],
-    video_specimens[];
+    video_specimens[], xen_specimens[];
 
 const struct specimen *const specimen_lists[] = {chipset_specimens, disk_specimens, pc_specimens,
-                                                 video_specimens, NULL};
+                                                 video_specimens, xen_specimens, NULL};
