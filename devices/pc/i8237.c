@@ -1,185 +1,211 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two 8237A and the page registers. Documents: see i8237.h.
+ * Intel 8237A "High Performance Programmable DMA Controller" (1993), twice, and the 74LS612 page
+ * registers, as the PC AT Technical Reference wires them: the second controller's registers are two
+ * ports apart and its channel 0 is the cascade of the first.
  *
- * Not modelled: transfers (no chip of the board asks for one yet), memory-to-memory mode, rotating
- * priority, the command register's timing bits; they store.
+ * Not modelled: transfers (no chip of the board asks for any), memory to memory, the timing bits of
+ * the command register. Port 80, where firmware puts its progress, is a page register without a
+ * channel.
  */
 #include "pc/i8237.h"
+
+#include <string.h>
 
 #include "core/bits.h"
 #include "core/mem.h"
 #include "core/state.h"
 
-/* Registers of one controller, in steps of 1 (0x00) or 2 (0xc0) */
-enum {
-    CHANNEL_REGS = 8, /* address and count, alternating */
-    COMMAND = 8,      /* reads as status */
-    REQUEST, SINGLE_MASK, MODE, CLEAR_FLIP_FLOP,
-    MASTER_CLEAR,     /* reads as temporary register */
-    CLEAR_MASK, ALL_MASK,
+enum { DMA1 = 0x00, DMA2 = 0xc0, PAGES = 0x80, CHANNELS = 4, CONTROLLERS = 2, PAGE_COUNT = 16 };
+
+enum { /* registers behind the channels'; figure "Software Command Codes" */
+    STATUS_COMMAND = 8, REQUEST = 9, SINGLE_MASK = 10, MODE = 11, CLEAR_POINTER = 12,
+    TEMPORARY_MASTER_CLEAR = 13, CLEAR_MASK = 14, ALL_MASK = 15, REGISTERS = 16,
 };
 
-enum { CHANNELS = 4, CHANNEL = 3, MASK_ALL = 0x0f, SET_BIT = 4, PAGES = 16, STATUS_REQUESTS = 0xf0 };
-
 struct channel {
-    uint16_t base_address, base_count, address, count;
+    uint16_t base_address, base_count; /* as programmed */
+    uint16_t address, count;           /* as they go */
     uint8_t mode;
 };
 
 struct controller {
     struct channel channel[CHANNELS];
-    uint8_t command, status, mask, request;
-    bool high; /* the flip-flop: the next byte is the high one */
+    uint8_t command, mask, request, status;
+    bool high; /* the byte pointer flip-flop */
 };
 
 struct i8237 {
     /* registers */
-    struct controller ctl[2];
-    uint8_t page[PAGES];
+    struct controller dma[CONTROLLERS];
+    uint8_t page[PAGE_COUNT];
     /* wires and derived */
-    struct io_region low, high, pages;
+    struct io_region io[CONTROLLERS], page_io;
 };
 
 static const struct field channel_fields[] = {
     F(struct channel, base_address), F(struct channel, base_count), F(struct channel, address),
-    F(struct channel, count), F(struct channel, mode), F_END};
+    F(struct channel, count), F(struct channel, mode), F_END,
+};
 
 static const struct field controller_fields[] = {
-    F_STRUCTS(struct controller, channel, channel_fields), F(struct controller, command),
-    F(struct controller, status), F_MAX(struct controller, mask, MASK_ALL),
-    F_MAX(struct controller, request, MASK_ALL), F(struct controller, high), F_END};
+    F_STRUCTS(struct controller, channel, channel_fields),
+    F(struct controller, command),
+    F_MAX(struct controller, mask, 0x0f),
+    F_MAX(struct controller, request, 0x0f),
+    F(struct controller, status),
+    F(struct controller, high),
+    F_END,
+};
 
-static const struct field fields[] = {F_STRUCTS(struct i8237, ctl, controller_fields),
-                                      F_BYTES(struct i8237, page), F_END};
+static const struct field fields[] = {
+    F_STRUCTS(struct i8237, dma, controller_fields),
+    F_BYTES(struct i8237, page),
+    F_END,
+};
+
+/* ---- one controller ---- */
+
+/* Half of a 16-bit register, low byte first; each access turns the flip-flop. */
+static uint8_t half_of(struct controller *c, uint16_t val) {
+    c->high = !c->high;
+    return (uint8_t)(c->high ? val : val >> 8);
+}
+
+static uint16_t with_half(struct controller *c, uint16_t old, uint8_t byte) {
+    c->high = !c->high;
+    return (uint16_t)(c->high ? (old & 0xff00) | byte : (old & 0x00ff) | byte << 8);
+}
 
 static void master_clear(struct controller *c) {
-    c->command = 0;
-    c->status = 0;
-    c->request = 0;
+    c->command = c->status = c->request = 0;
     c->high = false;
-    c->mask = MASK_ALL;
+    c->mask = 0x0f;
 }
 
 static uint8_t controller_read(struct controller *c, unsigned reg) {
-    if (reg < CHANNEL_REGS) {
-        const struct channel *ch = &c->channel[reg / 2];
-        uint16_t v = reg & 1 ? ch->count : ch->address;
-        c->high = !c->high;
-        return (uint8_t)(c->high ? v : v >> 8); /* it has just been turned round */
-    }
+    const struct channel *ch = &c->channel[reg / 2 % CHANNELS];
     switch (reg) {
-    case COMMAND: {
-        uint8_t status = c->status;
-        c->status &= STATUS_REQUESTS; /* terminal counts are cleared by reading */
-        return status;
+    case 0 ... STATUS_COMMAND - 1:
+        return half_of(c, reg % 2 ? ch->count : ch->address);
+    case STATUS_COMMAND: { /* reading takes the terminal counts away; requests stay */
+        uint8_t val = (uint8_t)(c->status | c->request << 4);
+        c->status = 0;
+        return val;
     }
-    case MASTER_CLEAR:
-        return 0; /* the temporary register, of memory-to-memory transfers */
-    case ALL_MASK:
-        return c->mask;
+    case TEMPORARY_MASTER_CLEAR: /* the temporary register, of memory to memory */
+        return 0;
+    case ALL_MASK: /* undefined by Intel; its successors give the mask */
+        return c->mask | 0xf0;
     default:
         return 0xff;
     }
 }
 
-static void set_half(uint16_t *reg, bool high, uint8_t val) {
-    *reg = high ? (uint16_t)((*reg & 0x00ff) | val << 8) : (uint16_t)((*reg & 0xff00) | val);
+static void channel_write(struct controller *c, unsigned reg, uint8_t val) {
+    struct channel *ch = &c->channel[reg / 2];
+    if (reg % 2)
+        ch->count = ch->base_count = with_half(c, ch->base_count, val);
+    else
+        ch->address = ch->base_address = with_half(c, ch->base_address, val);
 }
 
-static void set_bit(uint8_t *reg, uint8_t val) {
-    uint8_t bit = (uint8_t)(1u << (val & CHANNEL));
-    *reg = val & SET_BIT ? *reg | bit : (uint8_t)(*reg & ~bit);
+static uint8_t with_bit(uint8_t bits, uint8_t val) {
+    uint8_t bit = (uint8_t)(1 << (val & 3));
+    return val & 4 ? bits | bit : bits & (uint8_t)~bit;
 }
 
 static void controller_write(struct controller *c, unsigned reg, uint8_t val) {
-    if (reg < CHANNEL_REGS) {
-        struct channel *ch = &c->channel[reg / 2];
-        set_half(reg & 1 ? &ch->base_count : &ch->base_address, c->high, val);
-        set_half(reg & 1 ? &ch->count : &ch->address, c->high, val);
-        c->high = !c->high;
-        return;
-    }
     switch (reg) {
-    case COMMAND:
+    case STATUS_COMMAND:
         c->command = val;
         break;
     case REQUEST:
-        set_bit(&c->request, val);
+        c->request = with_bit(c->request, val);
         break;
     case SINGLE_MASK:
-        set_bit(&c->mask, val);
+        c->mask = with_bit(c->mask, val);
         break;
     case MODE:
-        c->channel[val & CHANNEL].mode = val;
+        c->channel[val & 3].mode = val;
         break;
-    case CLEAR_FLIP_FLOP:
+    case CLEAR_POINTER:
         c->high = false;
         break;
-    case MASTER_CLEAR:
+    case TEMPORARY_MASTER_CLEAR:
         master_clear(c);
         break;
     case CLEAR_MASK:
         c->mask = 0;
         break;
     case ALL_MASK:
-        c->mask = val & MASK_ALL;
+        c->mask = val & 0x0f;
         break;
+    default:
+        channel_write(c, reg, val);
     }
 }
 
-static uint64_t low_read(void *dev, uint64_t off, unsigned size) {
+/* ---- ports ---- */
+
+static uint64_t dma1_read(void *dev, uint64_t off, unsigned size) {
+    struct i8237 *s = dev;
     (void)size;
-    return controller_read(&((struct i8237 *)dev)->ctl[0], (unsigned)off);
+    return controller_read(&s->dma[0], (unsigned)off);
 }
 
-static void low_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+static void dma1_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+    struct i8237 *s = dev;
     (void)size;
-    controller_write(&((struct i8237 *)dev)->ctl[0], (unsigned)off, (uint8_t)val);
+    controller_write(&s->dma[0], (unsigned)off, (uint8_t)val);
 }
 
-/* A0 is not connected: each register answers at two ports. */
-static uint64_t high_read(void *dev, uint64_t off, unsigned size) {
+static uint64_t dma2_read(void *dev, uint64_t off, unsigned size) {
+    struct i8237 *s = dev;
     (void)size;
-    return controller_read(&((struct i8237 *)dev)->ctl[1], (unsigned)off / 2);
+    return off % 2 ? 0xff : controller_read(&s->dma[1], (unsigned)off / 2);
 }
 
-static void high_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+static void dma2_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+    struct i8237 *s = dev;
     (void)size;
-    controller_write(&((struct i8237 *)dev)->ctl[1], (unsigned)off / 2, (uint8_t)val);
+    if (off % 2 == 0)
+        controller_write(&s->dma[1], (unsigned)off / 2, (uint8_t)val);
 }
 
-/* The unused ones store too: port 0x80 shows firmware's progress codes, 0x84 to 0x88 delay. */
 static uint64_t page_read(void *dev, uint64_t off, unsigned size) {
+    const struct i8237 *s = dev;
     (void)size;
-    return ((struct i8237 *)dev)->page[off];
+    return s->page[off];
 }
 
 static void page_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+    struct i8237 *s = dev;
     (void)size;
-    ((struct i8237 *)dev)->page[off] = (uint8_t)val;
+    s->page[off] = (uint8_t)val;
 }
 
-static const struct io_ops low_ops = {.read = low_read, .write = low_write, .max = 1};
-static const struct io_ops high_ops = {.read = high_read, .write = high_write, .max = 1};
-static const struct io_ops page_ops = {.read = page_read, .write = page_write, .max = 1};
+static const struct io_ops dma1_ops = {.read = dma1_read, .write = dma1_write, .min = 1, .max = 1};
+static const struct io_ops dma2_ops = {.read = dma2_read, .write = dma2_write, .min = 1, .max = 1};
+static const struct io_ops page_ops = {.read = page_read, .write = page_write, .min = 1, .max = 1};
+
+/* ---- life ---- */
 
 static void i8237_reset(void *dev) {
-    struct i8237 *d = dev;
-    for (unsigned i = 0; i < ARRAY_LEN(d->ctl); i++) {
-        d->ctl[i] = (struct controller){0};
-        master_clear(&d->ctl[i]);
+    struct i8237 *s = dev;
+    for (unsigned i = 0; i < CONTROLLERS; i++) {
+        memset(s->dma[i].channel, 0, sizeof(s->dma[i].channel));
+        master_clear(&s->dma[i]);
     }
-    for (unsigned i = 0; i < PAGES; i++)
-        d->page[i] = 0; /* 0x88 must not read as 0x1f: hvmloader takes that for a laptop's battery */
+    memset(s->page, 0, sizeof(s->page));
 }
 
 static void i8237_free(void *dev) {
-    struct i8237 *d = dev;
-    io_unmap(&d->low);
-    io_unmap(&d->high);
-    io_unmap(&d->pages);
-    mem_free(d);
+    struct i8237 *s = dev;
+    for (unsigned i = 0; i < CONTROLLERS; i++)
+        io_unmap(&s->io[i]);
+    io_unmap(&s->page_io);
+    mem_free(s);
 }
 
 static const struct state state = {"i8237", 1, fields, NULL};
@@ -188,10 +214,11 @@ const struct device_ops i8237_device = {
     .name = "i8237", .state = &state, .reset = i8237_reset, .free = i8237_free};
 
 struct i8237 *i8237_new(const struct i8237_pins *pins) {
-    struct i8237 *d = mem_new(sizeof(*d));
-    i8237_reset(d);
-    io_map_new(pins->io, &d->low, "DMA 1", &low_ops, d, IO_PORT, 0x00, 16);
-    io_map_new(pins->io, &d->pages, "DMA pages", &page_ops, d, IO_PORT, 0x80, PAGES);
-    io_map_new(pins->io, &d->high, "DMA 2", &high_ops, d, IO_PORT, 0xc0, 32);
-    return d;
+    struct i8237 *s = mem_new(sizeof(*s));
+    i8237_reset(s);
+    io_map_new(pins->io, &s->io[0], "DMA controller 1", &dma1_ops, s, IO_PORT, DMA1, REGISTERS);
+    io_map_new(pins->io, &s->io[1], "DMA controller 2", &dma2_ops, s, IO_PORT, DMA2,
+               2 * REGISTERS);
+    io_map_new(pins->io, &s->page_io, "DMA pages", &page_ops, s, IO_PORT, PAGES, PAGE_COUNT);
+    return s;
 }
