@@ -129,6 +129,7 @@ static void snapshot(const struct vga *vga, struct draw *d) {
         vga->chip->mode(vga->chip_dev, d);
     if (!(vga->ar_index & AR_INDEX_SHOW) || vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF) {
         d->kind = DRAW_BLANK;
+        d->overlay_top = d->overlay_bottom = 0;
         memset(d->palette, 0, sizeof(d->palette));
         if (vga->screen.pixels) { /* as large as what was there, so that viewers don't jump */
             d->width = vga->screen.drawn.width;

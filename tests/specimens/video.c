@@ -3,9 +3,10 @@
  * The graphics cards. A poke looks at the screen, as a screendump or a viewer does.
  */
 #include "fixture.h"
+#include "video/cirrus.h"
 #include "video/stdvga.h"
 
-enum { DEVFN = 0x10, LFB = 0xf0000000, MMIO = 0xf8000000, VRAM = 1 << 20 };
+enum { DEVFN = 0x10, VRAM = 1 << 20 };
 
 static void *build_stdvga(struct fixture *fx) {
     static const uint8_t rom[4096] = {0x55, 0xaa, 8};
@@ -14,6 +15,13 @@ static void *build_stdvga(struct fixture *fx) {
                                             .clock = fx->clock, .devfn = DEVFN,
                                             .vram_bytes = VRAM, .rom = rom,
                                             .rom_len = sizeof(rom)},
+                      why, sizeof(why));
+}
+
+static void *build_cirrus(struct fixture *fx) {
+    char why[200];
+    return cirrus_new(&(struct cirrus_pins){.engine = &fx->engine, .io = fx->io, .pci = fx->pci,
+                                            .clock = fx->clock, .devfn = DEVFN},
                       why, sizeof(why));
 }
 
@@ -31,9 +39,16 @@ static void poke_stdvga(struct fixture *fx, void *dev, uint8_t what) {
     look(stdvga_display(dev), what);
 }
 
-static const uint16_t vga_ports[] = {0x3b0, 0x30, 0x1ce, 3, 0};
+static void poke_cirrus(struct fixture *fx, void *dev, uint8_t what) {
+    (void)fx;
+    look(cirrus_display(dev), what);
+}
+
+static const uint16_t stdvga_ports[] = {0x3b0, 0x30, 0x1ce, 3, 0};
+static const uint16_t cirrus_ports[] = {0x3b0, 0x30, 0};
 
 const struct specimen video_specimens[] = {
-    {"stdvga", build_stdvga, &stdvga_device, poke_stdvga, vga_ports},
+    {"stdvga", build_stdvga, &stdvga_device, poke_stdvga, stdvga_ports},
+    {"cirrus", build_cirrus, &cirrus_device, poke_cirrus, cirrus_ports},
     {0},
 };
