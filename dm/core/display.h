@@ -44,7 +44,7 @@ static inline void display_dirty(struct display *d, unsigned top, unsigned botto
 static inline void display_watch(struct display *d, bool watch) {
     bool was = d->watchers;
     d->watchers += watch ? 1 : -1u;
-    if (was != (bool)d->watchers)
+    if (was != (bool)d->watchers && d->watched)
         d->watched(d->dev, watch);
 }
 

@@ -249,11 +249,13 @@ static struct json_object *cmd_screendump(struct call *call) {
     int fd = open_file(call, filename, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0)
         return NULL;
+    display_watch(display, true);
     if (display->refresh)
         display->refresh(display->dev, display, true);
     errno = 0;
     if (!(png ? write_png : write_ppm)(fd, display))
         call_fail(call, GENERIC_ERROR, "%.256s: %s", filename, strerror(errno));
+    display_watch(display, false); /* the surface goes, unless a viewer needs it */
     close(fd);
     return NULL;
 }
