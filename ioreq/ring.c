@@ -20,10 +20,15 @@
 
 enum {
     REPS_MAX = 4096,    /* Xen keeps a string inside a page on each side */
-    STATE_BYTE = 30,    /* of struct ioreq: state in bits 3:0 */
+    STATE_BYTE = 30,    /* of struct ioreq: state and flags, bit fields from bit 0 on */
     STATE_MASK = 0x0f,
+    DATA_IS_PTR = 0x10,
+    DIR_READ = 0x20,
+    PORT_SIZES = 1 << 1 | 1 << 2 | 1 << 4,
     RUN = 512,          /* bytes of a bulk fill */
 };
+
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps single accesses short: they are the hot path */
 
 _Static_assert(sizeof(struct ioreq) == 32, "struct ioreq");
 _Static_assert(sizeof(struct buf_ioreq) == 8, "struct buf_ioreq");
@@ -157,7 +162,7 @@ static void string_down(struct ring *ring, struct target *t, uint64_t gpa, unsig
 }
 
 /* The same value written to ascending addresses: rep stos. */
-static void fill(struct ring *ring, struct target *t, uint64_t val, unsigned count) {
+OUT_OF_LINE static void fill(struct ring *ring, struct target *t, uint64_t val, unsigned count) {
     uint8_t run[RUN];
     unsigned room = RUN / t->size;
     for (unsigned i = 0; i < MIN(count, room); i++)
@@ -171,14 +176,8 @@ static void fill(struct ring *ring, struct target *t, uint64_t val, unsigned cou
 
 /* ---- requests ---- */
 
-/* An access: by value or by reference, once or repeated. Returns the value read. */
-static uint64_t transfer(struct ring *ring, const struct ioreq *req, struct target *t) {
-    if (!req->data_is_ptr && req->count == 1) {
-        if (req->dir == IOREQ_READ)
-            return target_read(ring, t);
-        target_write(ring, t, req->data);
-        return req->data;
-    }
+/* By reference or repeated. Returns the value read. */
+OUT_OF_LINE static uint64_t transfer(struct ring *ring, const struct ioreq *req, struct target *t) {
     unsigned count = MIN(req->count, (uint32_t)REPS_MAX);
     if (count < req->count)
         log_guest(&ring->odd, "request of %u repetitions at %#llx: the first %u are done",
@@ -212,7 +211,12 @@ static uint64_t answer(struct ring *ring, const struct ioreq *req) {
         unsigned max = req->type == IOREQ_TYPE_COPY ? 8 : 4;
         if (req->size && req->size <= max && !(req->size & (req->size - 1))) {
             struct target t = {.type = req->type, .size = req->size, .addr = req->addr};
-            return transfer(ring, req, &t);
+            if (req->data_is_ptr || req->count != 1)
+                return transfer(ring, req, &t);
+            if (req->dir == IOREQ_READ)
+                return target_read(ring, &t);
+            target_write(ring, &t, req->data);
+            return req->data;
         }
         break;
     }
@@ -227,30 +231,39 @@ static uint64_t answer(struct ring *ring, const struct ioreq *req) {
     return UINT64_MAX;
 }
 
-bool ring_serve(struct ring *ring, unsigned vcpu) {
-    if (vcpu >= ring->vcpus)
-        return false;
-    struct ioreq *slot = &ring->slots[vcpu];
-    uint8_t *state = (uint8_t *)slot + STATE_BYTE;
-    uint8_t flags = __atomic_load_n(state, __ATOMIC_ACQUIRE);
-    if ((flags & STATE_MASK) != STATE_IOREQ_READY)
-        return false;
-    struct ioreq req = *slot;
-    flags &= (uint8_t)~STATE_MASK;
-    __atomic_store_n(state, flags | STATE_IOREQ_INPROCESS, __ATOMIC_RELEASE);
-    __asm__ volatile("" ::: "memory"); /* from here on only the copy is looked at */
-
-    ring_drain(ring);
-    uint64_t val = answer(ring, &req);
-    if (req.dir == IOREQ_READ && !req.data_is_ptr)
-        slot->data = val;
-    __atomic_store_n(state, flags | STATE_IORESP_READY, __ATOMIC_RELEASE);
-    return true;
-}
-
 /* ---- buffered writes ---- */
 
-static void buffered_write(struct ring *ring, const struct buf_ioreq *slot, uint64_t val) {
+/* Writes to ascending addresses, as of a guest that clears or scrolls its screen: one string. */
+struct run {
+    struct target at;
+    uint64_t next;
+    unsigned n;
+    uint8_t bytes[RUN + sizeof(uint32_t)];
+};
+
+static void run_end(struct ring *ring, struct run *run) {
+    if (run->n == 1)
+        single(ring, &run->at, run->bytes, false);
+    else if (run->n)
+        move(ring, &run->at, run->bytes, run->n, false);
+    run->n = 0;
+}
+
+static inline void run_add(struct ring *ring, struct run *run, const struct buf_ioreq *slot) {
+    unsigned size = 1u << slot->size;
+    if (slot->addr != run->next || size != run->at.size || run->n * size >= RUN) {
+        run_end(ring, run);
+        run->at = (struct target){
+            .type = IOREQ_TYPE_COPY, .size = size, .addr = slot->addr, .step = size};
+    }
+    uint32_t data = slot->data;
+    memcpy(run->bytes + run->n * size, &data, sizeof(data));
+    run->n++;
+    run->next = slot->addr + size;
+}
+
+/* What comes rarely: eight bytes, ports, whatever. */
+OUT_OF_LINE static void odd_write(struct ring *ring, const struct buf_ioreq *slot, uint64_t val) {
     struct target t = {.type = slot->type, .size = 1u << slot->size, .addr = slot->addr};
     if (t.type == IOREQ_TYPE_COPY || (t.type == IOREQ_TYPE_PIO && t.size <= 4))
         target_write(ring, &t, val);
@@ -258,26 +271,31 @@ static void buffered_write(struct ring *ring, const struct buf_ioreq *slot, uint
         log_guest(&ring->odd, "buffered request of type %u is none that Xen documents", t.type);
 }
 
-unsigned ring_drain(struct ring *ring) {
+/* Does the n writes from slot `next` on. */
+OUT_OF_LINE static unsigned drain(struct ring *ring, uint32_t next, uint32_t n) {
     struct buffered_iopage *page = ring->buffered;
-    if (!page)
-        return 0;
-    uint64_t pointers = __atomic_load_n((uint64_t *)(void *)page, __ATOMIC_ACQUIRE);
-    uint32_t next = (uint32_t)pointers, n = (uint32_t)(pointers >> 32) - next;
-    if (!n)
-        return 0;
     uint32_t taken = n;
     if (n > IOREQ_BUFFER_SLOT_NUM) {
         log_guest(&ring->odd, "%u buffered writes in a ring of %u: they are dropped", n,
                   IOREQ_BUFFER_SLOT_NUM);
         n = 0;
     }
+    struct run run;
+    run.n = 0;
+    run.next = UINT64_MAX;
+    run.at.size = 0;
     next %= IOREQ_BUFFER_SLOT_NUM;
     while (n--) {
         struct buf_ioreq slot = page->buf_ioreq[next];
-        uint64_t val = slot.data;
         if (++next == IOREQ_BUFFER_SLOT_NUM)
             next = 0;
+        if (slot.type == IOREQ_TYPE_COPY && slot.size < 3) {
+            run_add(ring, &run, &slot);
+            continue;
+        }
+        run_end(ring, &run);
+        run.next = UINT64_MAX;
+        uint64_t val = slot.data;
         if (slot.size == 3) { /* the high half is in a slot of its own */
             if (!n)
                 break;
@@ -286,8 +304,68 @@ unsigned ring_drain(struct ring *ring) {
             if (++next == IOREQ_BUFFER_SLOT_NUM)
                 next = 0;
         }
-        buffered_write(ring, &slot, val);
+        odd_write(ring, &slot, val);
     }
+    run_end(ring, &run);
     __atomic_fetch_add(&page->read_pointer, taken, __ATOMIC_ACQ_REL);
     return taken;
+}
+
+/* Both pointers at once, since Xen may turn both back. */
+static inline unsigned drain_pending(struct ring *ring) {
+    if (!ring->buffered)
+        return 0;
+    uint64_t pointers = __atomic_load_n((uint64_t *)(void *)ring->buffered, __ATOMIC_ACQUIRE);
+    uint32_t next = (uint32_t)pointers, end = (uint32_t)(pointers >> 32);
+    return next == end ? 0 : drain(ring, next, end - next);
+}
+
+unsigned ring_drain(struct ring *ring) {
+    return drain_pending(ring);
+}
+
+/* Each field is read from the page once. */
+#define TAKE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+OUT_OF_LINE static uint64_t answer_copy(struct ring *ring, const struct ioreq *slot, uint8_t flags,
+                                        uint8_t type) {
+    struct ioreq req;
+    memcpy(&req, slot, sizeof(req));
+    __asm__ volatile("" ::: "memory"); /* from here on only the copy is looked at */
+    ((uint8_t *)&req)[STATE_BYTE] = flags;
+    req.type = type;
+    return answer(ring, &req);
+}
+
+bool ring_serve(struct ring *ring, unsigned vcpu) {
+    if (vcpu >= ring->vcpus)
+        return false;
+    struct ioreq *slot = &ring->slots[vcpu];
+    uint8_t *state = (uint8_t *)slot + STATE_BYTE;
+    uint8_t flags = __atomic_load_n(state, __ATOMIC_ACQUIRE);
+    if ((flags & STATE_MASK) != STATE_IOREQ_READY)
+        return false;
+    flags &= (uint8_t)~STATE_MASK;
+    __atomic_store_n(state, flags | STATE_IOREQ_INPROCESS, __ATOMIC_RELEASE);
+    drain_pending(ring);
+
+    /* a port, once: nearly all of what a guest does */
+    uint8_t type = TAKE(slot->type);
+    uint32_t size = TAKE(slot->size);
+    uint64_t val = 0;
+    if (type == IOREQ_TYPE_PIO && !(flags & DATA_IS_PTR) && TAKE(slot->count) == 1 && size <= 4 &&
+        PORT_SIZES >> size & 1) {
+        const struct engine_sink *sink = &ring->engine->sink;
+        uint64_t addr = TAKE(slot->addr);
+        if (flags & DIR_READ)
+            val = sink->read(sink->dev, IO_PORT, addr, size);
+        else
+            sink->write(sink->dev, IO_PORT, addr, size, TAKE(slot->data) & size_mask(size));
+    } else {
+        val = answer_copy(ring, slot, flags, type);
+    }
+    if ((flags & (DIR_READ | DATA_IS_PTR)) == DIR_READ)
+        slot->data = val;
+    __atomic_store_n(state, flags | STATE_IORESP_READY, __ATOMIC_RELEASE);
+    return true;
 }

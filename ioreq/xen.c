@@ -38,9 +38,8 @@ static bool fail(char *why, size_t why_len, const char *what) {
     return false;
 }
 
-void xen_check(struct xen *x, int failed, const char *what) {
-    if (failed)
-        log_guest(&x->refused, "domain %u: Xen refused %s: %s", x->domid, what, strerror(errno));
+void xen_refused(struct xen *x, const char *what) {
+    log_guest(&x->refused, "domain %u: Xen refused %s: %s", x->domid, what, strerror(errno));
 }
 
 int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size) {
@@ -56,17 +55,22 @@ int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size) {
 
 /* ---- accesses ---- */
 
-static void unmask(struct xen *x, const uint32_t *ports, size_t len) {
-    if (write(x->events.fd, ports, len) != (ssize_t)len)
-        xen_check(x, 1, "to unmask event channels");
+/* A turn of the loop inside a chip (it drains): the guest's other requests wait for this one. */
+static void wait_for_this_one(struct xen *x) {
+    x->again = true;
+    loop_change(x->loop, &x->events, 0);
+}
+
+static void now_the_others(struct xen *x) {
+    x->again = false;
+    loop_change(x->loop, &x->events, LOOP_READ);
 }
 
 static void events_ready(void *arg, unsigned events) {
     struct xen *x = arg;
     (void)events;
-    if (x->serving) { /* a turn of the loop inside a chip: the guest waits for this request first */
-        x->again = true;
-        loop_change(x->loop, &x->events, 0);
+    if (x->serving) {
+        wait_for_this_one(x);
         return;
     }
     uint32_t ports[WAKE_PORTS];
@@ -85,11 +89,9 @@ static void events_ready(void *arg, unsigned events) {
             xenevtchn_notify(x->evtchn, ports[i]);
     }
     x->serving = false;
-    unmask(x, ports, (size_t)got);
-    if (x->again) {
-        x->again = false;
-        loop_change(x->loop, &x->events, LOOP_READ);
-    }
+    xen_check(x, write(x->events.fd, ports, (size_t)got) != got, "to unmask event channels");
+    if (x->again)
+        now_the_others(x);
 }
 
 static bool xen_claim(struct engine *e, enum io_space space, uint64_t base, uint64_t size) {

@@ -58,8 +58,13 @@ static inline struct xen *xen_of(struct engine *e) {
     return (struct xen *)e;
 }
 
-/* Says which call Xen refused, by errno, if `failed`; a guest can't fill the log with it. */
-void xen_check(struct xen *x, int failed, const char *what);
+/* Says which call Xen refused, by errno; a guest can't fill the log with it. */
+void xen_refused(struct xen *x, const char *what);
+
+static inline void xen_check(struct xen *x, int failed, const char *what) {
+    if (failed)
+        xen_refused(x, what);
+}
 
 /* HYPERVISOR_memory_op; the argument is copied in and out. Negative: errno says why. */
 int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size);

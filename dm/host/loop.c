@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 32, SIGNALS = 8 };
+enum { BATCH = 16, SIGNALS = 8 };
+
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the turn that serves a guest's access short */
 
 /* The events of one epoll call while they are handed out; what is removed meanwhile is crossed out. */
 struct batch {
@@ -36,7 +38,8 @@ struct loop {
     int epoll;
     bool stop, no_pwait2;
     struct batch *batch;
-    struct loop_task *tasks, **tasks_end;
+    struct loop_task *tasks, **tasks_end; /* deferred */
+    struct loop_task *running;            /* those of this turn that were not yet run */
     struct loop_fd signals;
     sigset_t mask;
     struct signal_handler handlers[SIGNALS];
@@ -136,47 +139,55 @@ void loop_defer(struct loop *loop, struct loop_task *task) {
 void loop_cancel(struct loop *loop, struct loop_task *task) {
     if (!task->queued)
         return;
+    task->queued = false;
+    for (struct loop_task **p = &loop->running; *p; p = &(*p)->next)
+        if (*p == task) {
+            *p = task->next;
+            return;
+        }
     struct loop_task **p = &loop->tasks;
     while (*p != task)
         p = &(*p)->next;
     *p = task->next;
     if (loop->tasks_end == &task->next)
         loop->tasks_end = p;
-    task->queued = false;
 }
 
 /* Those that wait now; what they defer waits for the next turn, so that descriptors get theirs. A turn
- * inside a task may take the end mark away: then all before it has been run there. */
-static void run_tasks(struct loop *loop) {
-    struct loop_task mark = {.run = NULL};
-    loop_defer(loop, &mark);
-    while (mark.queued) {
-        struct loop_task *task = loop->tasks;
-        loop_cancel(loop, task);
-        if (task->run)
-            task->run(task->arg);
+ * inside a task does the rest of this one's. */
+OUT_OF_LINE static void run_tasks(struct loop *loop) {
+    struct loop_task **end = &loop->running;
+    while (*end)
+        end = &(*end)->next;
+    *end = loop->tasks;
+    loop->tasks = NULL;
+    loop->tasks_end = &loop->tasks;
+    while (loop->running) {
+        struct loop_task *task = loop->running;
+        loop->running = task->next;
+        task->queued = false;
+        task->run(task->arg);
     }
 }
 
 /* ---- turns ---- */
 
-static int sleep_in_epoll(struct loop *loop, struct epoll_event *events, uint64_t ns) {
+OUT_OF_LINE static int sleep_for(struct loop *loop, struct epoll_event *events, uint64_t ns) {
     if (!loop->no_pwait2) {
         struct timespec ts = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
-        int n = epoll_pwait2(loop->epoll, events, BATCH, ns == LOOP_FOREVER ? NULL : &ts, NULL);
+        int n = epoll_pwait2(loop->epoll, events, BATCH, &ts, NULL);
         if (n >= 0 || errno != ENOSYS)
             return n;
         loop->no_pwait2 = true;
     }
-    int ms = ns == LOOP_FOREVER         ? -1
-             : ns > 1000000 * NS_PER_MS ? 1000000
-                                        : (int)((ns + NS_PER_MS - 1) / NS_PER_MS);
+    int ms = ns > 1000000 * NS_PER_MS ? 1000000 : (int)((ns + NS_PER_MS - 1) / NS_PER_MS);
     return epoll_wait(loop->epoll, events, BATCH, ms);
 }
 
-static unsigned hand_out(struct loop *loop, uint64_t ns) {
+static inline unsigned hand_out(struct loop *loop, uint64_t ns) {
     struct batch batch;
-    batch.n = sleep_in_epoll(loop, batch.events, ns);
+    batch.n = ns == LOOP_FOREVER ? epoll_wait(loop->epoll, batch.events, BATCH, -1)
+                                 : sleep_for(loop, batch.events, ns);
     if (batch.n <= 0)
         return 0;
     batch.outer = loop->batch;
@@ -186,45 +197,46 @@ static unsigned hand_out(struct loop *loop, uint64_t ns) {
         uint32_t got = batch.events[i].events;
         if (!fd)
             continue;
-        unsigned events = got & EPOLLIN ? LOOP_READ : 0;
-        if (got & EPOLLOUT)
-            events |= LOOP_WRITE;
-        if (got & (EPOLLERR | EPOLLHUP))
-            events = LOOP_READ | LOOP_WRITE;
+        unsigned events = LOOP_READ;
+        if (got != EPOLLIN)
+            events = (got & (EPOLLIN | EPOLLERR | EPOLLHUP) ? LOOP_READ : 0) |
+                     (got & (EPOLLOUT | EPOLLERR | EPOLLHUP) ? LOOP_WRITE : 0);
         fd->ready(fd->arg, events);
     }
     loop->batch = batch.outer;
     return (unsigned)batch.n;
 }
 
-/* Runs the timers that are due; how long the loop may sleep. Asks for the time once a turn, and not
- * at all while no timer is on. */
-static uint64_t may_sleep(struct loop *loop, struct clock *clock, uint64_t ns) {
-    uint64_t next = clock ? clock_next(clock) : TIMER_NEVER;
-    if (next != TIMER_NEVER) {
-        uint64_t now = loop_monotonic(NULL);
-        if (next <= now) {
-            clock_run(clock);
-            next = clock_next(clock);
-        }
-        if (next != TIMER_NEVER)
-            ns = next <= now ? 0 : next - now < ns ? next - now : ns;
+/* Runs the timers that are due; returns how long the loop may sleep until the next one. */
+OUT_OF_LINE static uint64_t run_timers(struct clock *clock, uint64_t next, uint64_t ns) {
+    uint64_t now = loop_monotonic(NULL);
+    if (next <= now) {
+        clock_run(clock);
+        next = clock_next(clock);
     }
-    return loop->tasks || loop->stop ? 0 : ns;
+    return next == TIMER_NEVER ? ns : next <= now ? 0 : next - now < ns ? next - now : ns;
 }
 
-unsigned loop_once(struct loop *loop, struct clock *clock, uint64_t ns) {
-    unsigned n = hand_out(loop, may_sleep(loop, clock, ns));
-    if (!n && clock && clock_next(clock) != TIMER_NEVER)
+/* Asks for the time once a turn, and not at all while no timer is on. */
+static inline unsigned turn(struct loop *loop, struct clock *clock, uint64_t ns) {
+    uint64_t next = clock ? clock_next(clock) : TIMER_NEVER;
+    if (next != TIMER_NEVER)
+        ns = run_timers(clock, next, ns);
+    unsigned n = hand_out(loop, loop->tasks || loop->stop ? 0 : ns);
+    if (!n && next != TIMER_NEVER)
         clock_run(clock);
     if (loop->tasks)
         run_tasks(loop);
     return n;
 }
 
+unsigned loop_once(struct loop *loop, struct clock *clock, uint64_t ns) {
+    return turn(loop, clock, ns);
+}
+
 void loop_run(struct loop *loop, struct clock *clock) {
     while (!loop->stop)
-        loop_once(loop, clock, LOOP_FOREVER);
+        turn(loop, clock, LOOP_FOREVER);
     loop->stop = false;
 }
 
