@@ -215,13 +215,25 @@ void io_map_new(struct io_bus *bus, struct io_region *region, const char *name,
 
 /* ---- accesses ---- */
 
-struct io_region *io_find(struct io_bus *bus, enum io_space space, uint64_t addr) {
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the common case short: it is the hot path */
+
+OUT_OF_LINE static struct io_region *find_mem(struct io_bus *bus, uint64_t addr);
+
+static inline struct io_region *find(struct io_bus *bus, enum io_space space, uint64_t addr) {
     if (space == IO_PORT) {
         uint16_t owner = addr < PORTS ? bus->owner[addr] : 0;
         return owner ? bus->by_id[owner - 1] : NULL;
     }
     if (bus->hit && addr >= bus->hit->first && addr <= bus->hit->last)
         return bus->hit->region;
+    return find_mem(bus, addr);
+}
+
+struct io_region *io_find(struct io_bus *bus, enum io_space space, uint64_t addr) {
+    return find(bus, space, addr);
+}
+
+static struct io_region *find_mem(struct io_bus *bus, uint64_t addr) {
     unsigned lo = 0, hi = bus->mem_count;
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
@@ -240,9 +252,9 @@ struct io_region *io_find(struct io_bus *bus, enum io_space space, uint64_t addr
  * The region that answers the whole access, or NULL. At ports the first and the last byte decide: a
  * dword at 0xcf8 is CONFADD's, although the byte 0xcf9 is the reset control register's.
  */
-static struct io_region *find_whole(struct io_bus *bus, enum io_space space, uint64_t addr,
-                                    unsigned size) {
-    struct io_region *r = io_find(bus, space, addr);
+__attribute__((always_inline)) static inline struct io_region *
+find_whole(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size) {
+    struct io_region *r = find(bus, space, addr);
     if (!r || size == 1)
         return r;
     if (space == IO_MEM)
@@ -259,7 +271,17 @@ static unsigned region_max(const struct io_region *r) {
     return r->ops->max ? r->ops->max : 4;
 }
 
-static uint64_t region_read(struct io_region *r, uint64_t off, unsigned size) {
+OUT_OF_LINE static uint64_t odd_read(struct io_region *r, uint64_t off, unsigned size);
+
+static inline uint64_t region_read(struct io_region *r, uint64_t off, unsigned size) {
+    const struct io_ops *ops = r->ops;
+    if (!ops->read || size < ops->min || size > region_max(r))
+        return odd_read(r, off, size);
+    return ops->read(r->dev, off, size) & size_mask(size);
+}
+
+/* What is not one access of the chip. */
+static uint64_t odd_read(struct io_region *r, uint64_t off, unsigned size) {
     if (!r->ops->read)
         return size_mask(size);
     unsigned min = region_min(r), max = region_max(r);
@@ -269,29 +291,35 @@ static uint64_t region_read(struct io_region *r, uint64_t off, unsigned size) {
             v |= (r->ops->read(r->dev, off + i, max) & size_mask(max)) << (8 * i);
         return v;
     }
-    if (size < min) {
-        uint64_t at = off & ~(uint64_t)(min - 1);
-        if (at + min > r->size)
-            return size_mask(size);
-        uint64_t v = r->ops->read(r->dev, at, min) >> (8 * (off - at));
-        /* an unaligned one may reach into the next word */
-        if (off - at + size > min)
-            v = (v & size_mask((unsigned)(min - (off - at)))) |
-                region_read(r, at + min, (unsigned)(off - at + size - min))
-                    << (8 * (min - (off - at)));
-        return v & size_mask(size);
-    }
-    return r->ops->read(r->dev, off, size) & size_mask(size);
+    uint64_t at = off & ~(uint64_t)(min - 1);
+    if (at + min > r->size)
+        return size_mask(size);
+    uint64_t v = r->ops->read(r->dev, at, min) >> (8 * (off - at));
+    /* an unaligned one may reach into the next word */
+    if (off - at + size > min)
+        v = (v & size_mask((unsigned)(min - (off - at)))) |
+            region_read(r, at + min, (unsigned)(off - at + size - min)) << (8 * (min - (off - at)));
+    return v & size_mask(size);
 }
 
-static void region_write(struct io_region *r, uint64_t off, unsigned size, uint64_t val) {
+OUT_OF_LINE static void odd_write(struct io_region *r, uint64_t off, unsigned size, uint64_t val);
+
+static inline void region_write(struct io_region *r, uint64_t off, unsigned size, uint64_t val) {
+    const struct io_ops *ops = r->ops;
+    if (!ops->write || size < ops->min || size > region_max(r))
+        odd_write(r, off, size, val);
+    else
+        ops->write(r->dev, off, size, val & size_mask(size));
+}
+
+static void odd_write(struct io_region *r, uint64_t off, unsigned size, uint64_t val) {
     if (!r->ops->write)
         return;
     unsigned min = region_min(r), max = region_max(r);
     if (size > max) {
         for (unsigned i = 0; i < size; i += max)
             r->ops->write(r->dev, off + i, max, val >> (8 * i) & size_mask(max));
-    } else if (size < min) {
+    } else {
         for (unsigned i = 0; i < size; i++) {
             uint64_t at = (off + i) & ~(uint64_t)(min - 1);
             unsigned shift = (unsigned)(8 * (off + i - at));
@@ -300,15 +328,11 @@ static void region_write(struct io_region *r, uint64_t off, unsigned size, uint6
             uint64_t old = region_read(r, at, min) & ~(UINT64_C(0xff) << shift);
             r->ops->write(r->dev, at, min, old | (val >> (8 * i) & 0xff) << shift);
         }
-    } else {
-        r->ops->write(r->dev, off, size, val & size_mask(size));
     }
 }
 
-uint64_t io_read(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size) {
-    struct io_region *r = find_whole(bus, space, addr, size);
-    if (r)
-        return region_read(r, addr - r->base, size);
+OUT_OF_LINE static uint64_t split_read(struct io_bus *bus, enum io_space space, uint64_t addr,
+                                       unsigned size) {
     if (size == 1)
         return 0xff;
     uint64_t half = size / 2;
@@ -316,16 +340,27 @@ uint64_t io_read(struct io_bus *bus, enum io_space space, uint64_t addr, unsigne
            io_read(bus, space, addr + half, size / 2) << (8 * half);
 }
 
+uint64_t io_read(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size) {
+    struct io_region *r = find_whole(bus, space, addr, size);
+    return r ? region_read(r, addr - r->base, size) : split_read(bus, space, addr, size);
+}
+
+OUT_OF_LINE static void split_write(struct io_bus *bus, enum io_space space, uint64_t addr,
+                                    unsigned size, uint64_t val) {
+    unsigned half = size / 2;
+    if (!half)
+        return;
+    io_write(bus, space, addr, half, val & size_mask(half));
+    io_write(bus, space, addr + half, half, val >> (8 * half));
+}
+
 void io_write(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size,
               uint64_t val) {
     struct io_region *r = find_whole(bus, space, addr, size);
-    if (r) {
+    if (r)
         region_write(r, addr - r->base, size, val);
-    } else if (size > 1) {
-        unsigned half = size / 2;
-        io_write(bus, space, addr, half, val & size_mask(half));
-        io_write(bus, space, addr + half, half, val >> (8 * half));
-    }
+    else
+        split_write(bus, space, addr, size, val);
 }
 
 /* How many of n elements from addr on the region found there answers alone: all at a port. */
