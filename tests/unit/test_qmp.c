@@ -788,11 +788,20 @@ static void test_events_bounded(void **state) {
     close(fd);
 }
 
+static void no_refresh(void *dev, struct display *display, bool whole) {
+    (void)dev, (void)display, (void)whole;
+}
+
+static void no_watch(void *dev, bool watched) {
+    (void)dev, (void)watched;
+}
+
 static void test_screendump(void **state) {
     struct bench *b = *state;
     char command[256], path[128];
     uint32_t pixels[6] = {0xff0000, 0x00ff00, 0x0000ff, 0xffffff, 0x123456, 0};
-    b->display = (struct display){.width = 2, .height = 2, .stride = 3, .pixels = pixels};
+    b->display = (struct display){.width = 2, .height = 2, .stride = 3, .pixels = pixels,
+                                  .refresh = no_refresh, .watched = no_watch};
     snprintf(path, sizeof(path), "%s/a.ppm", b->dir);
     snprintf(command, sizeof(command),
              "{\"execute\":\"screendump\",\"arguments\":{\"filename\":\"%s\"}}", path);
@@ -812,6 +821,83 @@ static void test_screendump(void **state) {
     close(fd);
 }
 
+/* A bit reader and the fixed code of RFC 1951, as far as literals and distance 1 go. */
+struct bits {
+    const uint8_t *bytes;
+    size_t at;
+};
+
+static unsigned take_bits(struct bits *in, unsigned n) {
+    unsigned value = 0;
+    for (unsigned i = 0; i < n; i++, in->at++)
+        value |= (unsigned)(in->bytes[in->at / 8] >> in->at % 8 & 1) << i;
+    return value;
+}
+
+static unsigned take_code(struct bits *in, unsigned code, unsigned n) {
+    while (n--)
+        code = code << 1 | take_bits(in, 1);
+    return code;
+}
+
+static unsigned take_symbol(struct bits *in) {
+    unsigned code = take_code(in, 0, 7);
+    if (code < 24)
+        return 256 + code;
+    code = take_code(in, code, 1);
+    if (code >= 0x30 && code < 0xc0)
+        return code - 0x30;
+    if (code >= 0xc0 && code < 0xc8)
+        return 280 + code - 0xc0;
+    return take_code(in, code, 1) - 0x190 + 144;
+}
+
+static size_t inflate_fixed(const uint8_t *bytes, uint8_t *out, size_t room) {
+    struct bits in = {bytes, 0};
+    size_t n = 0;
+    assert_int_equal(take_bits(&in, 3), 3); /* last block, fixed */
+    for (unsigned symbol; (symbol = take_symbol(&in)) != 256;) {
+        unsigned extra = symbol < 265 || symbol == 285 ? 0 : (symbol - 261) / 4;
+        unsigned len = symbol < 265 ? symbol - 254 : symbol == 285 ? 258
+                     : ((4 + (symbol - 261) % 4) << extra) + 3 + take_bits(&in, extra);
+        if (symbol > 256)
+            assert_int_equal(take_code(&in, 0, 5), 0); /* distance 1 */
+        for (unsigned i = 0; i < (symbol < 256 ? 1 : len); i++, n++) {
+            assert_true(n < room);
+            out[n] = symbol < 256 ? (uint8_t)symbol : out[n - 1];
+        }
+    }
+    return n;
+}
+
+/* 300 x 2: a run above the longest match, and one line that repeats the other. */
+static void test_png(void **state) {
+    (void)state;
+    static uint32_t pixels[600];
+    for (unsigned i = 0; i < 300; i++)
+        pixels[i] = pixels[300 + i] = i < 200 ? 0x909090 : i * 0x010203;
+    struct display display = {.width = 300, .height = 2, .stride = 300, .pixels = pixels};
+    char path[] = "/tmp/test_png.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(write_png(fd, &display));
+    static uint8_t file[4096], lines[2000];
+    ssize_t n = pread(fd, file, sizeof(file), 0);
+    close(fd);
+    unlink(path);
+    assert_true(n > 60);
+    assert_memory_equal(file, "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\x2c\0\0\0\x02\x08\x02\0\0\0",
+                        29);
+    assert_memory_equal(file + 37, "IDAT", 4);
+    assert_memory_equal(file + n - 12, "\0\0\0\0IEND\xae\x42\x60\x82", 12); /* its CRC is known */
+    assert_int_equal(inflate_fixed(file + 43, lines, sizeof(lines)), 2 * 901);
+    assert_int_equal(lines[0], 2);
+    assert_int_equal(lines[901], 2);
+    for (unsigned i = 0; i < 900; i++) {
+        assert_int_equal(lines[1 + i], (uint8_t)(pixels[i / 3] >> (16 - 8 * (i % 3))));
+        assert_int_equal(lines[902 + i], 0);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -821,6 +907,7 @@ int main(void) {
         TEST(test_post_config), TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_save),
         TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
         TEST(test_connect_out), TEST(test_events_bounded), TEST(test_screendump),
+        cmocka_unit_test(test_png),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
