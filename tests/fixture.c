@@ -150,6 +150,11 @@ static void fake_shutdown(struct engine *e, enum engine_shutdown how) {
     fx->shutdown = how;
 }
 
+static bool fake_power_button(struct engine *e) {
+    (void)e;
+    return false;
+}
+
 static void fake_suspend(struct engine *e, bool suspended) {
     fixture_of(e)->suspended = suspended;
 }
@@ -246,6 +251,7 @@ static const struct engine_ops fake_ops = {
     .vram_dirtied = fake_vram_dirtied,
     .protect = fake_protect,
     .shutdown = fake_shutdown,
+    .power_button = fake_power_button,
     .suspend = fake_suspend,
     .free = fake_free,
 };
