@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a lab scenario stands on (bash, in dom0). A scenario is a file tests/lab/NAME.sh with a function `scenario`;
+# it fails as soon as a command in it fails, or by `fail TEXT`. Its working directory is a tmpfs that goes away with it.
+#
+#   $DM             path of the device model under test       $LAB_DM    its name: hvm-dm or qemu
+#   $LAB_RESULTS    what is left here is on the host at the end
+#   /lab/in/files   files handed in by --in and by the scenario's "needs:" line
+#
+# One guest at a time, called "guest":
+#   guest_cfg LINE...          begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, our device model, then the lines given
+#   guest_iso ARGS / guest_disk ARGS    print the path of a fresh copy of the medium that boots with these kernel arguments
+#   guest_create               xl create, with its serial port recorded in serial.log
+#   guest_boot                 the same, and waits for the guest's userspace
+#   wait_for_console PATTERN [S]        waits until serial.log has the (extended) pattern, from the mark on
+#   mark                       sets the mark to the end of serial.log
+#   guest_type TEXT            types into the serial port
+#   guest_run COMMAND [S]      runs a command in the guest's serial shell; prints its output; its status is ours
+#   qmp COMMAND [ARGUMENTS]    one QMP command with JSON arguments; prints the answer, fails on an error
+#   send_keys KEY...           presses and releases QEMU key names, one by one; "shift-x" for chords
+#   screendump NAME            the screen, on the host as NAME.png
+#   expect_gone [DOMID]        fails if anything of the guest is left: domain, process, socket, xenstore nodes
+#   dm_pid, dm_stats           the device model's process id; its CPU ticks, context switches and memory in one line
+#   domid                      the guest's domain id
+#   note TEXT                  a line in the report
+
+set -o pipefail
+
+BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
+SERIAL=$LAB_WORK/serial.log
+MARK=0
+SEQUENCE=0
+READER=
+
+# To the host whatever the caller does with our output.
+exec 3>&1
+note() { echo "  $*" >&3; }
+fail() { echo "  FAIL: $*" >&3; exit 1; }
+
+# until_true SECONDS COMMAND...: polls twice a second. What a poll forks is time taken from the guest.
+until_true() {
+    local deadline=$((SECONDS + $1)); shift
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || return 1
+        sleep 0.5
+    done
+}
+
+# ---- guest ----------------------------------------------------------------------------------------------------------
+
+guest_cfg() {
+    cat >guest.cfg <<CFG
+name = "guest"
+type = "hvm"
+memory = 256
+vcpus = 1
+serial = "pty"
+vnc = 1
+usb = 0
+device_model_version = "qemu-xen"
+device_model_override = "$DM"
+CFG
+    [ $# = 0 ] || printf '%s\n' "$@" >>guest.cfg
+}
+
+# medium FILE ARGS: copies a boot medium and puts kernel arguments into it.
+medium() {
+    local copy=$LAB_WORK/$1 offset room
+    cp /lab/in/files/$1 $copy
+    read -r offset room </lab/in/files/$1.args
+    [ ${#2} -le $room ] || fail "kernel arguments too long"
+    printf "%-${room}s" "$2" | dd of=$copy bs=1 seek=$offset conv=notrunc status=none
+    echo $copy
+}
+
+SERIAL_ARGS="console=tty0 console=ttyS0,115200 quiet"
+EMULATED_ARGS="$SERIAL_ARGS xen_emul_unplug=never"
+
+guest_iso() { medium guest.iso "${1-$EMULATED_ARGS}"; }
+guest_disk() { medium guest.img "${1-$EMULATED_ARGS}"; }
+
+domid() { xl domid guest 2>/dev/null; }
+
+dm_pid() { xenstore-read /local/domain/$(domid)/image/device-model-pid 2>/dev/null; }
+
+guest_create() {
+    timeout 120 xl create -q -p guest.cfg "$@" || fail "xl create: exit $?"
+    record_serial
+    xl unpause guest
+}
+
+serial_tty() { xenstore-read /local/domain/$(domid)/serial/0/tty 2>/dev/null; }
+
+record_serial() {
+    until_true 10 serial_tty >/dev/null || return 0    # a guest without a pty serial port
+    TTY=$(serial_tty)
+    stty -F $TTY raw -echo
+    cat $TTY >>$SERIAL 2>/dev/null &
+    READER=$!
+}
+
+guest_boot() {
+    guest_create "$@"
+    wait_for_console GUEST-READY $BOOT_TIMEOUT
+    guest_type "stty -echo; PS1="
+    guest_run true
+}
+
+since_mark() { tail -c +$((MARK + 1)) $SERIAL 2>/dev/null; }
+mark() { MARK=$(stat -c %s $SERIAL 2>/dev/null || echo 0); }
+
+# True when the pattern is there; looks only if something was added since it last looked.
+console_has() {
+    [ ! -e seen ] || [ $SERIAL -nt seen ] || return 1
+    : >seen
+    since_mark | grep -a -E -q -- "$1"
+}
+
+wait_for_console() {
+    rm -f seen
+    until_true ${2:-$BOOT_TIMEOUT} console_has "$1" && return
+    tail -n 20 $SERIAL >&3
+    fail "no \"$1\" on the serial console in ${2:-$BOOT_TIMEOUT} s"
+}
+
+guest_type() { printf '%s\n' "$1" >$TTY; }
+
+# The quotes inside keep an echoed command from looking like its own result.
+guest_run() {
+    SEQUENCE=$((SEQUENCE + 1))
+    local tag="rc$SEQUENCE" status
+    mark
+    guest_type "$1; echo @\"\"$tag=\$?."
+    wait_for_console "@$tag=[0-9]+\\." ${2:-60} >&2
+    status=$(since_mark | tr -d '\r' | sed -n "s/.*@$tag=\\([0-9]*\\)\\..*/\\1/p" | head -n 1)
+    since_mark | tr -d '\r' | sed -e "s/@$tag=.*//" -e '/^$/d' -e 's/^guest# //'
+    return $status
+}
+
+# ---- device model ---------------------------------------------------------------------------------------------------
+
+qmp() {
+    local socket=/run/xen/qmp-libxenstat-$(domid) answer
+    [ -S $socket ] || fail "no QMP socket $socket"
+    # shut-none and the wait: some device models stop answering when their client has closed its side.
+    answer=$( { printf '{"execute":"qmp_capabilities","id":"hello"}\n{"execute":"%s"%s,"id":"it"}\n' "$1" "${2:+,\"arguments\":$2}"
+                sleep ${QMP_WAIT:-1}; } | socat -t 5 - UNIX-CONNECT:$socket | grep '"it"') || fail "QMP $1: no answer"
+    echo "$answer"
+    [[ $answer != *'"error"'* ]] || { note "QMP $1: $answer"; return 1; }
+}
+
+send_keys() {
+    local key part keys
+    for key in "$@"; do
+        keys=
+        for part in ${key//-/ }; do
+            keys="$keys${keys:+,}{\"type\":\"qcode\",\"data\":\"$part\"}"
+        done
+        QMP_WAIT=0.3 qmp send-key "{\"keys\":[$keys]}" >/dev/null || fail "send-key $key"
+    done
+}
+
+screendump() {
+    qmp screendump "{\"filename\":\"$LAB_WORK/dump.ppm\"}" >/dev/null || fail "screendump refused"
+    until_true 5 test -s dump.ppm || fail "screendump left no file"
+    mv dump.ppm $LAB_RESULTS/$1.ppm
+}
+
+dm_stats() {
+    local pid=$(dm_pid)
+    [ -n "$pid" ] || return 0
+    awk '{ sub(/.*\) /, ""); printf "user %d system %d", $12, $13 }' /proc/$pid/stat
+    cat /proc/$pid/task/*/status | awk '/^voluntary/ { v += $2 } /^nonvol/ { n += $2 } END { printf " voluntary %d involuntary %d", v, n }'
+    awk '/^Rss/ { r = $2 } /^Pss:/ { p = $2 } /^Private/ { s += $2 } END { printf " rss_kb %d pss_kb %d private_kb %d\n", r, p, s }' /proc/$pid/smaps_rollup
+}
+
+# ---- ending ---------------------------------------------------------------------------------------------------------
+
+domain_gone() { ! xl list 2>/dev/null | awk 'NR > 1 && $2 != 0' | grep -q .; }
+
+leftovers() {
+    local id=$1
+    xl list | awk 'NR > 1 && $2 != 0 { print "domain: " $0 }'
+    ps -o pid,args | grep -F -- "$DM" | grep -v -e grep -e awk | sed 's/^/process: /'
+    ls -d /run/xen/qmp-*-$id /run/xen/*-$id.* 2>/dev/null | sed 's/^/file: /'
+    xenstore-exists /local/domain/$id && echo "xenstore: /local/domain/$id"
+    xenstore-exists /local/domain/0/device-model/$id && echo "xenstore: device-model/$id"
+    return 0
+}
+
+nothing_left() { [ -z "$(leftovers $1)" ]; }
+
+expect_gone() {
+    until_true ${2:-20} nothing_left $1 && return
+    leftovers $1 >&3
+    fail "something of domain $1 is left"
+}
+
+clean_up() {
+    set +e
+    local id=$(domid)
+    [ -n "$id" ] && { note "dm: $(dm_stats)"; xl destroy $id; }
+    [ -n "$READER" ] && kill $READER 2>/dev/null
+    cp guest.cfg serial.log $LAB_RESULTS/ 2>/dev/null
+    for log in /var/log/xen/*.log; do
+        [ -s $log ] && cp $log $LAB_RESULTS/
+    done
+    rm -f /var/log/xen/*.log
+}
+
+lab_main() {
+    trap clean_up EXIT
+    . /lab/in/lab/$LAB_SCENARIO.sh
+    set -e
+    scenario
+}

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The test guest: Debian's kernel as it is, a busybox initramfs, and boot media made of them.
+
+Nothing is mounted and no privilege is needed. Each medium comes with a file NAME.args that holds the offset and the
+room of the kernel arguments inside it, so that a scenario can change them in place with dd.
+"""
+
+import pathlib
+import shutil
+import tempfile
+
+from . import kernel
+from .common import KIT, TOP, Trouble, built, cache_dir, digest, run, versions
+from .cpio import Tree
+
+MODULES = """
+ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 vfat nls_ascii nls_cp437 loop
+xen-blkfront xen-netfront xen-kbdfront
+8139cp 8139too e1000 e1000e
+uhci-hcd ehci-pci xhci-pci usbhid hid-generic usb-storage
+psmouse atkbd i8042 evdev mousedev
+bochs cirrus button floppy lp parport_pc af_packet
+""".split()
+
+ARGUMENTS = "console=tty0 console=ttyS0,115200 quiet xen_emul_unplug=never"
+ROOM = 400      # characters for the kernel's arguments in a boot loader's configuration
+
+ISOLINUX = """\
+serial 0 115200
+prompt 1
+timeout 20
+default linux
+say hvm-dm test guest: linux, text
+label linux
+  kernel /vmlinuz
+  append initrd=/initrd {arguments}
+label text
+  kernel /vmlinuz
+  append initrd=/initrd console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT
+"""
+
+GRUB = """\
+set timeout=3
+set default=0
+menuentry "linux" {{
+  linux /vmlinuz {arguments}
+  initrd /initrd
+}}
+menuentry "text" {{
+  linux /vmlinuz console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT
+  initrd /initrd
+}}
+"""
+
+GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile echo".split()
+ISOLINUX_BIN = pathlib.Path("/usr/lib/ISOLINUX/isolinux.bin")
+ISOLINUX_LIB = pathlib.Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
+GRUB_LIB = pathlib.Path("/usr/lib/grub/i386-pc")
+
+
+def _make_initramfs(path):
+    tree = Tree()
+    for directory in ("proc", "sys", "dev", "tmp", "root", "mnt", "etc/modprobe.d"):
+        tree.dir(directory)
+    tree.node("dev/console", 5, 1)
+    tree.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+    tree.text("etc/profile", "PS1='guest# '\n")
+    tree.text("init", (KIT / "guest-init.sh").read_text(), 0o755)
+    tree.busybox()
+    kernel.fetch().add_modules(tree, MODULES)
+    plain = path.with_suffix(".plain")
+    tree.write(plain)
+    try:    # small, because the BIOS reads it through port I/O; zstd, because an emulated CPU unpacks it
+        run("zstd", "-q", "-19", "-T2", "-f", plain, "-o", path)
+    finally:
+        plain.unlink()
+
+
+def _recipe():
+    names = ("guest-init.sh", "guest.py", "cpio.py", "kernel.py")
+    return digest(versions("busybox-static", "isolinux", "syslinux-common", "grub-pc-bin"), kernel.fetch().version,
+                  *(KIT / name for name in names))
+
+
+def initramfs():
+    return built(cache_dir() / "guest.cpio.zst", _recipe(), _make_initramfs)
+
+
+def linux():
+    """The self-extracting kernel, as a boot loader wants it."""
+    return kernel.fetch().image
+
+
+def _padded(arguments):
+    if len(arguments) > ROOM:
+        raise Trouble(f"kernel arguments of {len(arguments)} characters, at most {ROOM} fit")
+    return arguments.ljust(ROOM)
+
+
+def _note_arguments(image, arguments):
+    """Finds the arguments inside an image: boot loaders' configurations are one block, so they are contiguous."""
+    offset = image.read_bytes().find(_padded(arguments).encode())
+    if offset < 0:
+        raise Trouble(f"{image}: kernel arguments not found")
+    return f"{offset} {ROOM}\n"
+
+
+def make_iso(path, arguments=ARGUMENTS):
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        shutil.copy(linux(), work / "vmlinuz")
+        shutil.copy(initramfs(), work / "initrd")
+        (work / "isolinux").mkdir()
+        for item in (ISOLINUX_BIN, ISOLINUX_LIB):
+            shutil.copy(item, work / "isolinux")
+        (work / "isolinux" / "isolinux.cfg").write_text(ISOLINUX.format(arguments=_padded(arguments)))
+        run("xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-V", "GUEST", "-b", "isolinux/isolinux.bin",
+            "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o", path, work)
+
+
+def make_disk(path, arguments=ARGUMENTS, megabytes=64):
+    """A raw disk: GRUB in front of one ext2 partition at 1 MiB, holding kernel and initramfs."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        tree = work / "tree"
+        (tree / "boot" / "grub").mkdir(parents=True)
+        shutil.copy(linux(), tree / "vmlinuz")
+        shutil.copy(initramfs(), tree / "initrd")
+        (tree / "boot" / "grub" / "grub.cfg").write_text(GRUB.format(arguments=_padded(arguments)))
+        run("mke2fs", "-q", "-t", "ext2", "-E", "root_owner=0:0", "-d", tree, work / "part", f"{megabytes}M")
+        run("grub-mkimage", "-O", "i386-pc", "-o", work / "core.img", "-p", "(hd0,msdos1)/boot/grub", *GRUB_MODULES)
+        with open(path, "wb") as disk:
+            disk.truncate((megabytes + 1) << 20)
+        run("sfdisk", "-q", path, input="label: dos\nstart=2048, type=83, bootable\n")
+        with open(path, "r+b") as disk:
+            # boot.img loads sector 1; grub-mkimage wrote into core.img that the rest of it follows there.
+            disk.write((GRUB_LIB / "boot.img").read_bytes()[:440])
+            disk.seek(512)
+            disk.write((work / "core.img").read_bytes())
+            disk.seek(1 << 20)
+            disk.write((work / "part").read_bytes())
+
+
+def _medium(name, make):
+    image = built(cache_dir() / name, _recipe(), make)
+    notes = image.with_name(name + ".args")
+    if not notes.exists() or notes.stat().st_mtime < image.stat().st_mtime:
+        notes.write_text(_note_arguments(image, ARGUMENTS))
+    return [image, notes]
+
+
+def _rom_image(name):
+    """A boot-sector guest out of tests/lab/NAME.asm, padded to a megabyte."""
+    source = TOP / "tests" / "lab" / f"{name}.asm"
+
+    def make(path):
+        run("nasm", "-f", "bin", "-o", path, source)
+        with open(path, "r+b") as disk:
+            disk.truncate(1 << 20)
+
+    return [built(cache_dir() / f"{name}.img", digest(source), make)]
+
+
+def provide(need):
+    """Files for one word of a scenario's "needs" line."""
+    if need == "iso":
+        return _medium("guest.iso", make_iso)
+    if need == "disk":
+        return _medium("guest.img", make_disk)
+    if need == "kernel":
+        return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
+    if need.endswith(".asm"):
+        return _rom_image(need.removesuffix(".asm"))
+    raise Trouble(f"unknown need: {need}")
