@@ -38,7 +38,8 @@ const struct field ata_drive_fields[] = {
     F_MAX(struct ata_drive, fua, 1), F_MAX(struct ata_drive, diagnosing, 1),
     F_MAX(struct ata_drive, pos, ATA_BUF), F_MAX(struct ata_drive, drq, ATA_BUF),
     F_MAX(struct ata_drive, end, ATA_BUF), F_MAX(struct ata_drive, drq_len, ATA_BUF),
-    F(struct ata_drive, at), F(struct ata_drive, left), F_DYNAMIC(struct ata_drive, buf, ATA_BUF),
+    F(struct ata_drive, at), F(struct ata_drive, left),
+    F_DYNAMIC_USED(struct ata_drive, buf, ATA_BUF, end),
     F_MAX(struct ata_drive, heads, 16), F(struct ata_drive, sectors),
     F_MAX(struct ata_drive, multiple, 128), F(struct ata_drive, transfer_mode),
     F(struct ata_drive, power), F_MAX(struct ata_drive, write_cache, 1),
@@ -93,7 +94,6 @@ void ata_fail(struct ata_drive *d, uint8_t error) {
 
 uint8_t *ata_buf(struct ata_drive *d, uint32_t bytes) {
     memset(d->buf, 0, bytes);
-    d->used = MAX(d->used, bytes);
     return d->buf;
 }
 
@@ -119,7 +119,6 @@ static void open_in(struct ata_drive *d, uint32_t bytes) {
 static void open_out(struct ata_drive *d, uint32_t bytes, bool first) {
     d->pos = 0;
     d->end = bytes;
-    d->used = MAX(d->used, bytes);
     d->phase = ATA_PIO_OUT;
     open_block(d, !first);
 }
@@ -146,7 +145,6 @@ static void submit(struct ata_drive *d, enum block_op op, struct iovec *iov, uns
 
 static void submit_buf(struct ata_drive *d, enum block_op op, uint32_t from, uint32_t len) {
     d->iov = (struct iovec){d->buf + from, len};
-    d->used = MAX(d->used, from + len);
     submit(d, op, &d->iov, 1, len);
 }
 
@@ -231,7 +229,6 @@ static void dma_run(struct ata_drive *d) {
     } else {
         d->pos = 0;
         d->end = chunk(d);
-        d->used = MAX(d->used, d->end);
         dma_run(d);
     }
 }
@@ -399,7 +396,6 @@ void ata_receive(struct ata_drive *d, uint32_t len, uint32_t drq_len) {
     if (d->dma) {
         d->pos = 0;
         d->end = len;
-        d->used = MAX(d->used, len);
         dma_run(d);
     } else {
         open_out(d, len, d->kind == ATA_DISK || d->phase == ATA_IDLE);
@@ -643,8 +639,6 @@ void ata_power_on(struct ata_drive *d) {
     if (d->inflight)
         block_drain(d->block);
     idle(d);
-    ata_buf(d, d->used);
-    d->used = 0;
     for (unsigned i = 0; i < 2; i++)
         d->feature[i] = d->count[i] = d->lba_low[i] = d->lba_mid[i] = d->lba_high[i] = 0;
     d->control = d->command = 0;
@@ -666,7 +660,6 @@ void ata_power_on(struct ata_drive *d) {
 }
 
 bool ata_loaded(struct ata_drive *d, char *why, size_t why_len) {
-    d->used = ATA_BUF;
     if (d->pos > d->end || d->drq > d->end || (d->phase == ATA_PIO_IN && d->pos >= d->drq) ||
         (d->phase == ATA_PIO_OUT && d->pos >= d->drq)) {
         snprintf(why, why_len, "drive %u: buffer positions %u, %u, %u are not in order", d->unit,

@@ -120,7 +120,6 @@ struct ata_drive {
     bool inflight;
     bool careful;           /* sector by sector, to find the bad one */
     uint32_t written;       /* bytes of buf or sg that are done with */
-    uint32_t used;          /* bytes of buf that may not be zero */
     struct block_req req;
     struct iovec iov;
     struct dma_sg sg;

@@ -23,8 +23,8 @@ enum {
     SMART = 0xb0, READ_MULTIPLE = 0xc4, WRITE_MULTIPLE = 0xc5, SET_MULTIPLE = 0xc6,
     READ_DMA = 0xc8, READ_DMA_NORETRY = 0xc9, WRITE_DMA = 0xca, WRITE_DMA_NORETRY = 0xcb,
     WRITE_MULTIPLE_FUA_EXT = 0xce, STANDBY_IMMEDIATE = 0xe0, IDLE_IMMEDIATE = 0xe1, STANDBY = 0xe2,
-    IDLE = 0xe3, READ_BUFFER = 0xe4, CHECK_POWER_MODE = 0xe5, SLEEP = 0xe6, FLUSH_CACHE = 0xe7,
-    WRITE_BUFFER = 0xe8, FLUSH_CACHE_EXT = 0xea, IDENTIFY_DEVICE = 0xec, SET_FEATURES = 0xef,
+    IDLE = 0xe3, CHECK_POWER_MODE = 0xe5, SLEEP = 0xe6, FLUSH_CACHE = 0xe7,
+    FLUSH_CACHE_EXT = 0xea, IDENTIFY_DEVICE = 0xec, SET_FEATURES = 0xef,
     READ_NATIVE_MAX = 0xf8,
 };
 
@@ -379,13 +379,6 @@ void ata_disk_command(struct ata_drive *d, uint8_t command) {
         break;
     case READ_LOG_EXT:
         ata_read_log_ext(d);
-        break;
-    case READ_BUFFER: /* what WRITE BUFFER left, if nothing came between */
-        d->used = MAX(d->used, ATA_SECTOR);
-        ata_send(d, ATA_SECTOR, ATA_SECTOR);
-        break;
-    case WRITE_BUFFER:
-        ata_receive(d, ATA_SECTOR, ATA_SECTOR);
         break;
     default:
         if (command >> 4 == 0x1) /* RECALIBRATE */

@@ -43,11 +43,11 @@ static void geometry(const struct ata_drive *d, uint8_t *page, uint64_t capacity
 /* Words 82 to 87: what there is, and what of it is on. */
 static void features(const struct ata_drive *d, uint8_t *page) {
     enum { SMART_ON = 0x0001, POWER = 0x0008, WRITE_CACHE = 0x0020, LOOK_AHEAD = 0x0040 };
-    unsigned buffers = 0x3000, nop = 0x4000;
-    word(page, 82, nop | buffers | LOOK_AHEAD | WRITE_CACHE | POWER | SMART_ON);
+    unsigned nop = 0x4000;
+    word(page, 82, nop | LOOK_AHEAD | WRITE_CACHE | POWER | SMART_ON);
     word(page, 83, 0x7400); /* FLUSH CACHE EXT, FLUSH CACHE, LBA48 */
     word(page, 84, 0x4163); /* WWN, FUA, general purpose log, SMART self-test and error logs */
-    word(page, 85, nop | buffers | POWER | (d->look_ahead ? LOOK_AHEAD : 0) |
+    word(page, 85, nop | POWER | (d->look_ahead ? LOOK_AHEAD : 0) |
                        (d->write_cache ? WRITE_CACHE : 0) | (d->smart ? SMART_ON : 0));
     word(page, 86, 0x3400);
     word(page, 87, 0x4163);

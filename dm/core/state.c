@@ -87,6 +87,14 @@ static uint8_t *field_bytes(const struct field *f, const void *base) {
     return f->kind == FIELD_DYNAMIC ? *(uint8_t **)at : at;
 }
 
+/* How many of its elements are state. */
+static size_t field_count(const struct field *f, const void *base) {
+    if (f->kind != FIELD_DYNAMIC || !f->used)
+        return f->count;
+    uint32_t used = *(const uint32_t *)(const void *)((const uint8_t *)base + f->used - 1);
+    return MIN((size_t)used, f->count);
+}
+
 /* ---- saving ---- */
 
 void state_buf_free(struct state_buf *buf) {
@@ -123,14 +131,15 @@ static void put_string(struct state_buf *buf, const char *s) {
 
 static void put_values(struct state_buf *buf, const struct field *f, const void *base) {
     const uint8_t *from = field_bytes(f, base);
-    uint8_t *to = grow(buf, f->size * f->count);
+    size_t count = field_count(f, base);
+    uint8_t *to = grow(buf, f->size * count);
     if (f->kind == FIELD_TIMER) {
         store_le64(to, timer_get((const struct timer *)(const void *)from));
     } else if (f->kind == FIELD_UINT) {
-        for (size_t i = 0; i < f->count; i++)
+        for (size_t i = 0; i < count; i++)
             store_le(to + i * f->size, (unsigned)f->size, uint_get(from + i * f->size, f->size));
-    } else if (f->count > 0) {
-        memcpy(to, from, f->size * f->count);
+    } else if (count > 0) {
+        memcpy(to, from, f->size * count);
     }
 }
 
@@ -138,7 +147,7 @@ static void put_fields(struct state_buf *buf, const struct field *fields, const 
     for (const struct field *f = fields; f->kind != FIELD_END; f++) {
         put_string(buf, f->name);
         put32(buf, f->kind == FIELD_STRUCT ? 0 : f->size);
-        put32(buf, f->count);
+        put32(buf, field_count(f, base));
         if (f->kind != FIELD_STRUCT) {
             put_values(buf, f, base);
             continue;
@@ -207,10 +216,11 @@ static bool get_string(struct reader *r, char *s) {
     return true;
 }
 
-static bool get_values(struct reader *r, const struct field *f, void *base, const char *path) {
+static bool get_values(struct reader *r, const struct field *f, size_t count, void *base,
+                       const char *path) {
     uint8_t *to = field_bytes(f, base);
     const uint8_t *from = r->at;
-    for (size_t i = 0; f->kind == FIELD_UINT && i < f->count; i++) {
+    for (size_t i = 0; f->kind == FIELD_UINT && i < count; i++) {
         uint64_t val = load_le(from + i * f->size, (unsigned)f->size);
         if (f->max && val > f->max)
             return refuse(r, "%s: element %zu is %#llx, but %#llx is the largest allowed", path,
@@ -219,10 +229,10 @@ static bool get_values(struct reader *r, const struct field *f, void *base, cons
     }
     if (f->kind == FIELD_TIMER)
         timer_put((struct timer *)(void *)to, load_le64(from));
-    else if (f->kind != FIELD_UINT && f->count > 0)
-        memcpy(to, from, f->size * f->count);
-    r->at += f->size * f->count;
-    r->left -= f->size * f->count;
+    else if (f->kind != FIELD_UINT && count > 0)
+        memcpy(to, from, f->size * count);
+    r->at += f->size * count;
+    r->left -= f->size * count;
     return true;
 }
 
@@ -260,15 +270,15 @@ static bool get_field(struct reader *r, const struct field *f, void *base, const
     uint32_t size, count, want = f->kind == FIELD_STRUCT ? 0 : (uint32_t)f->size;
     if (!get32(r, &size) || !get32(r, &count))
         return refuse(r, "%s: the record ends inside it", path);
-    if (size != want || count != f->count)
+    if (size != want || (f->used ? count > f->count : count != f->count))
         return refuse(r, "%s: is %u times %u bytes in the stream, but %zu times %u here", path,
                       count, size, f->count, want);
     if (f->kind == FIELD_STRUCT)
         return get_structs(r, f, base, path);
-    if (f->size * f->count > r->left)
-        return refuse(r, "%s: %zu bytes wanted, %zu left in the record", path,
-                      f->size * f->count, r->left);
-    return get_values(r, f, base, path);
+    if (f->size * count > r->left)
+        return refuse(r, "%s: %zu bytes wanted, %zu left in the record", path, f->size * count,
+                      r->left);
+    return get_values(r, f, count, base, path);
 }
 
 static bool get_fields(struct reader *r, const struct field *fields, void *base,
@@ -359,7 +369,10 @@ static bool values_equal(const struct field *f, const void *a, const void *b) {
     if (f->kind == FIELD_TIMER)
         return timer_get((const struct timer *)(const void *)x) ==
                timer_get((const struct timer *)(const void *)y);
-    return f->count == 0 || memcmp(x, y, f->size * f->count) == 0;
+    size_t count = field_count(f, a);
+    if (count != field_count(f, b))
+        return false;
+    return count == 0 || memcmp(x, y, f->size * count) == 0;
 }
 
 static bool fields_equal(const struct field *fields, const void *a, const void *b,
@@ -398,6 +411,7 @@ static void print_values(const struct printer *p, const struct field *f, const v
                          const char *path) {
     enum { SHOWN = 32 };
     const uint8_t *at = field_bytes(f, base);
+    size_t count = field_count(f, base);
     char text[PATH_LEN + 32 + SHOWN * 20];
     int n = snprintf(text, sizeof(text), "%s =", path);
     if (f->kind == FIELD_TIMER) {
@@ -409,12 +423,12 @@ static void print_values(const struct printer *p, const struct field *f, const v
         p->line(p->arg, text);
         return;
     }
-    for (size_t i = 0; i < MIN(f->count, (size_t)SHOWN); i++)
+    for (size_t i = 0; i < MIN(count, (size_t)SHOWN); i++)
         n += snprintf(text + n, sizeof(text) - (size_t)n, " %#llx",
                       (unsigned long long)uint_get(at + i * f->size, f->size));
-    if (f->count > SHOWN)
-        snprintf(text + n, sizeof(text) - (size_t)n, " ... (%zu in all, CRC-32C %#x)", f->count,
-                 crc32c(at, f->size * f->count));
+    if (count > SHOWN)
+        snprintf(text + n, sizeof(text) - (size_t)n, " ... (%zu in all, CRC-32C %#x)", count,
+                 crc32c(at, f->size * count));
     p->line(p->arg, text);
 }
 

@@ -27,7 +27,7 @@ enum field_kind {
     FIELD_BYTES,  /* uint8_t[count], written as they are */
     FIELD_STRUCT, /* struct[count] described by `sub` */
     FIELD_TIMER,  /* struct timer: its deadline, as ns from now */
-    FIELD_DYNAMIC /* `*(uint8_t **)field`, its size in bytes in count */
+    FIELD_DYNAMIC /* `*(uint8_t **)field`, its size in bytes in count, its part in use in `used` */
 };
 
 struct field {
@@ -38,9 +38,10 @@ struct field {
     size_t count; /* of elements */
     uint64_t max; /* largest value allowed; 0 means any (F_MAX with 0 is useless) */
     const struct field *sub;
+    size_t used; /* FIELD_DYNAMIC: 1 + offset of the uint32_t that says how many bytes matter; 0: all */
 };
 
-#define F_(s, m, k, sz, n, mx, sb) {#m, k, offsetof(s, m), sz, n, mx, sb}
+#define F_(s, m, k, sz, n, mx, sb) {#m, k, offsetof(s, m), sz, n, mx, sb, 0}
 #define F_SIZE_(s, m) sizeof(((s *)0)->m)
 #define F_LEN_(s, m) (sizeof(((s *)0)->m) / sizeof(((s *)0)->m[0]))
 
@@ -56,7 +57,10 @@ struct field {
 #define F_STRUCTS(s, m, fields) F_(s, m, FIELD_STRUCT, F_SIZE_(s, m[0]), F_LEN_(s, m), 0, fields)
 #define F_TIMER(s, m) F_(s, m, FIELD_TIMER, sizeof(uint64_t), 1, 0, NULL)
 #define F_DYNAMIC(s, m, bytes) F_(s, m, FIELD_DYNAMIC, 1, bytes, 0, NULL)
-#define F_END {NULL, FIELD_END, 0, 0, 0, 0, NULL}
+/* A buffer of which the first `member` bytes are state; `member` comes with an F_MAX of its own. */
+#define F_DYNAMIC_USED(s, m, bytes, member)                                                        \
+    {#m, FIELD_DYNAMIC, offsetof(s, m), 1, bytes, 0, NULL, 1 + offsetof(s, member)}
+#define F_END {NULL, FIELD_END, 0, 0, 0, 0, NULL, 0}
 
 struct state {
     const char *name;
