@@ -267,7 +267,7 @@ def starts_or_refuses(content, reads=None):
         good, _ = machine.guest.try_('running', 10)
         if not good:
             how = machine.has_ended()
-            expect(how is not None and how not in ('exit 0', None) and machine.disk in machine.log(),
+            expect(how not in (None, 'exit 0') and machine.disk in machine.log(),
                    'ended by %s, and the log does not name the image' % how)
             return
         drive = Drive(machine)

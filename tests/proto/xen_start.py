@@ -466,7 +466,8 @@ def test_stale_socket_is_replaced():
         s('running')
         s('kill', 9)
         s.has_ended()
-        with rig.Guest([Started.dm] + s.argv, s.directory, sockets=[s.qmp_path, s.stat_path]) as again:
+        sockets = [s.qmp_path, s.stat_path]
+        with rig.Guest([Started.dm] + s.argv, s.directory, sockets=sockets) as again:
             expect(again('running')['sockets'] == 2, 'a stale socket file stands in the way')
 
 
@@ -518,7 +519,7 @@ def test_suspend_to_ram():
         s('running')
         place_pm(s)
         s('out', 0xb004, 2, 0x2401)
-        s('idle', 0.2)                          # Xen stops the vcpu itself when the parameter is set
+        s('idle', 0.2)  # Xen stops the vcpu itself when the parameter is set
         expect(s('domain')['shutdown'] == -1, 'S3 shut the domain down')
         expect(s('domain')['s_state'] == 3, 'HVM_PARAM_ACPI_S_STATE is %d' % s('domain')['s_state'])
 

@@ -169,6 +169,8 @@ static int relocate(const struct xen_dm_op_relocate_memory *r) {
         if (src >= WORLD_GFNS || dst >= WORLD_GFNS || !fx.p2m[src])
             return -EINVAL;
         fx.p2m[dst] = fx.p2m[src];
+        if (dst > fx.world->top_gfn)
+            fx.world->top_gfn = dst;
         fx.p2m[src] = 0;
     }
     return 0;

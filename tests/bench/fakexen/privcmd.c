@@ -83,20 +83,30 @@ static int populate(const xen_memory_reservation_t *r) {
         }
         if (!fx.p2m[gfn[i]]) {
             fx.p2m[gfn[i]] = (uint32_t)++w->next_page;
+            if (gfn[i] > w->top_gfn)
+                w->top_gfn = gfn[i];
             w->pages_left--;
+            w->tot_pages++;
         }
     }
     return (int)i;
+}
+
+static int pod_target(xen_pod_target_t *t) {
+    if (t->domid != fx.world->domid)
+        return fakexen_refuse(COUNT_unknown, ESRCH);
+    t->tot_pages = fx.world->tot_pages;
+    t->pod_cache_pages = t->pod_entries = 0;
+    return 0;
 }
 
 static int memory_op(unsigned cmd, void *arg) {
     switch (cmd) {
     case XENMEM_populate_physmap: return populate(arg);
     case XENMEM_maximum_gpfn:
-        for (int gfn = WORLD_GFNS - 1; gfn > 0; gfn--)
-            if (fx.p2m[gfn])
-                return gfn;
-        return 0;
+        return (int)fx.world->top_gfn;
+    case XENMEM_get_pod_target:
+        return pod_target(arg);
     default: return fakexen_refuse(COUNT_unknown, ENOSYS);
     }
 }
@@ -127,8 +137,8 @@ static int domctl(struct xen_domctl *d) {
     d->u.getdomaininfo.flags = XEN_DOMINF_hvm_guest | XEN_DOMINF_hap | XEN_DOMINF_running;
     d->u.getdomaininfo.nr_online_vcpus = fx.world->vcpus;
     d->u.getdomaininfo.max_vcpu_id = fx.world->vcpus - 1;
-    d->u.getdomaininfo.tot_pages = fx.world->next_page;
-    d->u.getdomaininfo.max_pages = fx.world->next_page + fx.world->pages_left;
+    d->u.getdomaininfo.tot_pages = fx.world->tot_pages;
+    d->u.getdomaininfo.max_pages = fx.world->tot_pages + fx.world->pages_left;
     return 0;
 }
 

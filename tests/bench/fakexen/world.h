@@ -79,6 +79,8 @@ struct world_binding {
 struct world {
     uint32_t magic, domid, vcpus;
     uint64_t pages_left; /* what populate may still take */
+    uint64_t tot_pages; /* of the domain */
+    uint64_t top_gfn; /* the highest frame that ever was there */
     uint64_t next_page; /* the first unused page of the pages memfd */
 
     /* event channels */

@@ -43,6 +43,9 @@ static int memory_file(const char *name, uint64_t size, void **at, uint64_t map)
 static void populate(uint64_t gfn, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         p2m[gfn + i] = (uint32_t)(gfn + i) + 1;
+    world->tot_pages += n;
+    if (n && gfn + n - 1 > world->top_gfn)
+        world->top_gfn = gfn + n - 1;
 }
 
 static void lay_out(unsigned ram_mib, unsigned video_mib) {
