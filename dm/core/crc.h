@@ -10,4 +10,7 @@
 
 uint32_t crc32c(const void *bytes, size_t len);
 
+/* The same without the processor's instruction: for its test. */
+uint32_t crc32c_plain(const void *bytes, size_t len);
+
 #endif

@@ -133,6 +133,8 @@ static void test_crc(void **arg) {
     assert_int_equal(crc32c("123456789", 9), 0xe3069283);
     assert_int_equal(crc32c(zeros, 32), 0x8a9136aa);
     assert_int_equal(crc32c(up, 32), 0x46dd794e);
+    assert_int_equal(crc32c_plain("123456789", 9), 0xe3069283);
+    assert_int_equal(crc32c_plain(up, 32), 0x46dd794e);
 }
 
 static void test_round_trip(void **arg) {
