@@ -327,6 +327,10 @@ void piix_ide_unplug(struct piix_ide *ide, bool keep_primary_master) {
         channel_power_on(&ide->channel[i]);
 }
 
+struct block *piix_ide_block(const struct piix_ide *ide, unsigned place) {
+    return ide->channel[place / 2].cable.drive[place % 2].block;
+}
+
 void *piix_ide_cd(struct piix_ide *ide, unsigned place) {
     struct ata_drive *d = &ide->channel[place / 2].cable.drive[place % 2];
     return d->kind == ATA_CDROM ? d : NULL;

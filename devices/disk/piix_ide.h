@@ -33,6 +33,9 @@ extern const struct device_ops piix_ide_device;
  */
 void piix_ide_unplug(struct piix_ide *ide, bool keep_primary_master);
 
+/* What is in the drive now; NULL: nothing, or no drive. */
+struct block *piix_ide_block(const struct piix_ide *ide, unsigned place);
+
 /* The medium of a CD-ROM, by its place; the functions fit struct drive_ops with what piix_ide_cd
  * gives as dev. See ata_change_medium for who owns the references. */
 void *piix_ide_cd(struct piix_ide *ide, unsigned place);

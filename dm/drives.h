@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Media into drives: opens the images of the command line, plugs them into the IDE, and keeps the
+ * list by which the monitor finds them. One thread.
+ */
+#ifndef DM_DRIVES_H
+#define DM_DRIVES_H
+
+#include <stdbool.h>
+
+#include "machine.h"
+
+struct board;
+struct piix_ide_pins;
+
+/* Opens what hangs on the IDE and fills in the pins' drives. False with board->why. */
+bool drives_open(struct board *board, struct piix_ide_pins *pins);
+
+/* The controller holds its own references by now. */
+void drives_opened(struct piix_ide_pins *pins);
+
+/* Once the controller exists: the monitor's side of its drives. */
+void drives_list(struct board *board);
+
+void drives_free(struct machine *machine);
+
+/* Waits until nothing is in flight on any image. */
+void drives_drain(struct machine *machine);
+
+/* The unplug protocol: disks leave the IDE; the list shows them without a medium. */
+void drives_unplug(struct board *board, bool keep_primary_master);
+
+/* A medium into a removable drive, or out of it (block NULL). The filename is copied. */
+void drive_change(struct drive *drive, struct block *block, const char *filename,
+                  const char *format);
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hvm-dm: from the command line to a running machine and back. Start-up is a table of stages walked
+ * up, and walked back down on failure and at exit; only main prints and exits.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "argv.h"
+#include "chars.h"
+#include "config.h"
+#include "core/bits.h"
+#include "core/log.h"
+#include "depriv.h"
+#include "image.h"
+#include "loop.h"
+#include "machine.h"
+#include "ports.h"
+#include "qmp.h"
+#include "sock.h"
+#include "xen.h"
+#include "xen_store.h"
+
+struct run {
+    int argc;
+    char **argv;
+    struct config *config;
+    struct loop *loop;
+    struct clock *clock;
+    struct xen_store *store; /* NULL: not on Xen */
+    struct chars *qtest;     /* NULL: on Xen */
+    struct engine *engine;
+    struct machine *machine;
+    struct qmp *qmp;
+    char why[512];
+};
+
+/* One line, one write: two writers of one log file never mix. */
+static void log_line(enum log_level level, const char *line) {
+    static const char *const names[] = {"error: ", "warning: ", "", "debug: "};
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    char text[1200];
+    int n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ hvm-dm: %s%s\n",
+                     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                     tm.tm_sec, now.tv_nsec / 1000000, names[level], line);
+    if (write(STDERR_FILENO, text, MIN((size_t)n, sizeof(text) - 1)) < 0)
+        return; /* nobody is left to tell */
+}
+
+/* ---- the stages ---- */
+
+static bool config_up(struct run *run) {
+    run->config = argv_parse(run->argc, (const char *const *)run->argv, run->why,
+                             sizeof(run->why));
+    return run->config != NULL;
+}
+
+static void config_down(struct run *run) {
+    config_free(run->config);
+}
+
+static void asked_to_end(void *arg, int signo) {
+    (void)signo;
+    struct run *run = arg;
+    loop_stop(run->loop);
+}
+
+static bool loop_up(struct run *run) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* under dm_restrict a write to a file may hit RLIMIT_FSIZE: EFBIG */
+    run->loop = loop_new();
+    if (!run->loop) {
+        snprintf(run->why, sizeof(run->why), "no event loop: %s", strerror(errno));
+        return false;
+    }
+    static const int ends[] = {SIGHUP, SIGTERM, SIGINT};
+    for (unsigned i = 0; i < ARRAY_LEN(ends); i++)
+        loop_signal(run->loop, ends[i], asked_to_end, run);
+    return true;
+}
+
+static void loop_down(struct run *run) {
+    if (run->loop)
+        loop_free(run->loop);
+}
+
+static bool probing(const struct run *run) {
+    return run->config->machine == MACHINE_NONE;
+}
+
+/* ---- the socket engine: its peer is CPU, memory and clock ---- */
+
+static void peer_closed(void *arg) {
+    struct run *run = arg;
+    loop_stop(run->loop);
+}
+
+static bool sock_up(struct run *run) {
+    run->qtest = ports_open(run->loop, run->config->qtest, run->why, sizeof(run->why));
+    if (!run->qtest)
+        return false;
+    run->engine = sock_engine_new(run->qtest, run->config->ram, run->why, sizeof(run->why));
+    if (!run->engine)
+        return false;
+    run->clock = sock_engine_clock(run->engine);
+    return true;
+}
+
+static bool xen_up(struct run *run) {
+    const struct config *config = run->config;
+    run->clock = clock_new(loop_monotonic, NULL);
+    run->store = xen_store_open(run->loop, run->why, sizeof(run->why));
+    if (!run->store)
+        return false;
+    run->engine = xen_engine_new(run->loop, (unsigned)config->domid, config->max_cpus,
+                                 config->incoming != NULL, run->why, sizeof(run->why));
+    return run->engine != NULL;
+}
+
+static bool engine_up(struct run *run) {
+    if (probing(run))
+        return true;
+    return run->config->accel == ACCEL_QTEST ? sock_up(run) : xen_up(run);
+}
+
+static void engine_down(struct run *run) {
+    bool own_clock = run->clock && !run->qtest;
+    if (run->engine)
+        run->engine->ops->free(run->engine);
+    if (run->qtest)
+        chars_free(run->qtest);
+    if (run->store)
+        xen_store_close(run->store);
+    if (own_clock)
+        clock_free(run->clock);
+}
+
+static bool machine_up(struct run *run) {
+    if (probing(run))
+        return true;
+    run->machine = machine_new(run->config, run->engine, run->loop, run->clock, run->why,
+                               sizeof(run->why));
+    return run->machine != NULL;
+}
+
+static void machine_down(struct run *run) {
+    if (run->machine)
+        machine_free(run->machine);
+}
+
+/* ---- what the monitors ask of us ---- */
+
+static struct block *open_image(struct machine *machine, const struct qmp_image *image, char *why,
+                                size_t why_len) {
+    struct image_options options = {.format = *image->format ? image->format : NULL,
+                                    .read_only = image->read_only};
+    if (image->fd >= 0)
+        return image_open_fd(machine->loop, image->fd, image->filename, &options, why, why_len);
+    return image_open(machine->loop, image->filename, &options, why, why_len);
+}
+
+static void quit(void *arg) {
+    struct run *run = arg;
+    loop_stop(run->loop);
+}
+
+static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
+    (void)why;
+    (void)why_len;
+    struct run *run = arg;
+    if (run->store)
+        xen_engine_log_dirty(run->engine, enable);
+    return true;
+}
+
+static const struct qmp_ops qmp_ops = {
+    .run = machine_run, .pause = machine_pause, .reset = machine_ask_reset,
+    .power_button = machine_power_button, .wakeup = machine_wakeup,
+    .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .open_image = open_image,
+    .quit = quit, .dirty_log = dirty_log,
+};
+
+static bool qmp_up(struct run *run) {
+    run->qmp = qmp_open(run->loop, run->machine, run->config, &qmp_ops, run, run->why,
+                        sizeof(run->why));
+    return run->qmp != NULL;
+}
+
+static void qmp_down(struct run *run) {
+    if (run->qmp)
+        qmp_free(run->qmp);
+}
+
+static bool depriv_up(struct run *run) {
+    if (run->config->domid_restrict &&
+        !xen_engine_restrict(run->engine, run->why, sizeof(run->why)))
+        return false;
+    return depriv(run->config, run->why, sizeof(run->why));
+}
+
+/* ---- guest data is not touched above this line ---- */
+
+static bool load_up(struct run *run) {
+    if (!run->config->incoming)
+        return true;
+    snprintf(run->why, sizeof(run->why),
+             "-incoming %s: restoring a saved guest is not implemented", run->config->incoming);
+    return false;
+}
+
+/* libxl waits for exactly this value; under dm_restrict it asks query-status instead. */
+static void publish_running(struct run *run) {
+    if (!xen_store_write(run->store, "running", "device-model/%d/state", run->config->domid) &&
+        !run->config->domid_restrict)
+        log_error("xenstore device-model/%d/state can't be written (%s): the toolstack will give up",
+                  run->config->domid, strerror(errno));
+}
+
+static void state_changed(struct machine *machine) {
+    struct run *run = machine->lifecycle;
+    if (machine->state == RUN_RUNNING && run->store)
+        publish_running(run);
+    qmp_state_changed(run->qmp);
+    if (machine->state == RUN_SHUTDOWN && !run->config->no_shutdown)
+        loop_stop(run->loop);
+}
+
+static bool run_up(struct run *run) {
+    if (probing(run))
+        return true;
+    run->machine->lifecycle = run;
+    run->machine->state_changed = state_changed;
+    if (run->store && !xen_engine_start(run->engine, run->why, sizeof(run->why)))
+        return false;
+    if (!run->config->paused)
+        machine_run(run->machine);
+    if (run->qtest)
+        sock_engine_start(run->engine, &(struct sock_events){.arg = run, .closed = peer_closed});
+    return true;
+}
+
+static const struct stage {
+    bool (*up)(struct run *run); /* false: run->why is a sentence */
+    void (*down)(struct run *run); /* also after its own `up` failed halfway */
+} stages[] = {
+    {config_up, config_down}, {loop_up, loop_down}, {engine_up, engine_down},
+    {machine_up, machine_down}, {qmp_up, qmp_down}, {depriv_up, NULL},
+    {load_up, NULL}, {run_up, NULL},
+};
+
+int main(int argc, char **argv) {
+    const char *text;
+    if (argv_asks(argc, (const char *const *)argv, &text)) {
+        fputs(text, stdout);
+        return 0;
+    }
+    log_to(log_line, LOG_LEVEL_INFO);
+    struct run run = {.argc = argc, .argv = argv};
+    unsigned up = 0;
+    bool ok = true;
+    while (ok && up < ARRAY_LEN(stages))
+        ok = stages[up++].up(&run);
+    if (ok)
+        loop_run(run.loop, run.config->accel == ACCEL_QTEST ? NULL : run.clock);
+    else
+        log_error("%s", run.why);
+    while (up-- > 0)
+        if (stages[up].down)
+            stages[up].down(&run);
+    return ok ? 0 : 1;
+}
