@@ -30,6 +30,8 @@ struct raw {
     bool direct, no_punch;
     struct block_req *todo, **todo_end;
     unsigned under_way;
+    unsigned inside; /* how deep we are in code that runs `done` */
+    bool freed;      /* to be done when we are out of it */
     struct log_limit shrunk, grows;
     char name[];
 };
@@ -261,12 +263,16 @@ static void reap_all(struct raw *raw, bool wait) {
     }
 }
 
+static void leave(struct raw *raw);
+
 static void turn(void *arg) {
     struct raw *raw = arg;
+    raw->inside++;
     bool all = start_all(raw);
     reap_all(raw, false);
-    if (!all)
+    if (!all && !raw->freed)
         loop_defer(raw->loop, &raw->task);
+    leave(raw);
 }
 
 static void raw_ready(void *arg) {
@@ -318,14 +324,25 @@ static void raw_submit(struct block *block, struct block_req *req) {
 
 static void raw_drain(struct block *block) {
     struct raw *raw = raw_of(block);
+    raw->inside++;
     while (raw->todo || raw->under_way) {
         start_all(raw);
         reap_all(raw, true);
     }
+    leave(raw);
 }
 
 static void raw_free(struct block *block) {
     struct raw *raw = raw_of(block);
+    raw->inside++;
+    raw->freed = true;
+    leave(raw);
+}
+
+/* A `done` may have put the image away: that happens when nobody stands on it any more. */
+static void leave(struct raw *raw) {
+    if (--raw->inside || !raw->freed)
+        return;
     loop_cancel(raw->loop, &raw->task);
     if (raw->aio)
         raw->aio->ops->free(raw->aio);

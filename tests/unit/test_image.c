@@ -13,6 +13,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +78,13 @@ static unsigned finished;
 static void done(struct block_req *req, int err) {
     *(int *)req->owner = err;
     finished++;
+}
+
+static void done_and_put(struct block_req *req, int err) {
+    struct block *block;
+    memcpy(&block, req + 1, sizeof(block)); /* it follows the request */
+    done(req, err);
+    block_put(block);
 }
 
 static struct block *open_image(void) {
@@ -264,6 +273,45 @@ static void file_cannot_be_written(void **unused) {
     block_put(block);
 }
 
+/* The host has no room for it: the guest gets an error, not a signal for the process. */
+static void the_file_may_not_grow(void **unused) {
+    (void)unused;
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(truncate(path, SIZE), 0);
+    struct block *block = open_image();
+    struct rlimit before, limit = {SIZE / 2, RLIM_INFINITY};
+    uint8_t buf[1024] = {1};
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int err = write_at(block, SIZE - 1024, buf, 1024);
+    int half = write_at(block, SIZE / 2 - 512, buf, 1024); /* short, then refused */
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(err, EFBIG);
+    assert_int_equal(half, EFBIG);
+    assert_int_equal(read_at(block, SIZE / 2 - 512, buf, 512), 0);
+    block_put(block);
+}
+
+/* A `done` may let go of the image and even be the last to do so. */
+static void put_inside_done(void **unused) {
+    (void)unused;
+    int err = -1;
+    uint8_t buf[512];
+    struct iovec iov = {buf, 512};
+    struct putting {
+        struct block_req req;
+        struct block *block;
+    } p = {.req = {.op = BLOCK_READ, .len = 512, .iov = &iov, .niov = 1, .done = done_and_put,
+                   .owner = &err}};
+    p.block = open_image();
+    block_submit(p.block, &p.req);
+    for (unsigned i = 0; err == -1 && i < 1000; i++)
+        loop_once(loop, NULL, NS_PER_SEC);
+    assert_int_equal(err, 0);
+}
+
 /* ---- what can't be an image ---- */
 
 static void missing(void **unused) {
@@ -328,7 +376,8 @@ static void from_descriptor(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
-        T(shrinks_under_io), T(past_the_end), T(read_only), T(file_cannot_be_written), T(missing),
+        T(shrinks_under_io), T(past_the_end), T(read_only), T(file_cannot_be_written),
+        T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format),
         T(from_descriptor),
     };
