@@ -50,12 +50,16 @@ class Qmp:
         if arguments:
             request['arguments'] = arguments
         self.send(json.dumps(request).encode() + b'\r\n', fds)
+        return self.answer(self.id)
+
+    def answer(self, expected_id):
+        """The next message that is no event."""
         while True:
             m = self.message()
             if 'event' in m:
                 self.events.append(m)
-            elif m.get('id') != self.id:
-                raise QmpError('id %r answered by %r' % (self.id, m))
+            elif m.get('id') != expected_id:
+                raise QmpError('id %r answered by %r' % (expected_id, m))
             else:
                 return m
 
