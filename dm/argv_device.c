@@ -200,7 +200,40 @@ bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {
     return parse_fail(p, "%s %s (usbdevice=): there are tablet, mouse and keyboard", origin, text);
 }
 
+/* What a device of each kind may be told; the board knows what to do with it. */
+static bool check_keys(struct parse *p, const struct config_device *device) {
+    static const char *const common[] = {"id", "bus", "addr", "multifunction"};
+    static const char *const keys[][6] = {
+        [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver"},
+        [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
+        [DEVICE_NIC] = {"netdev", "mac"},
+        [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
+        [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "chardev"},
+        [DEVICE_XEN] = {"device-id", "hostaddr", "permissive"},
+        [DEVICE_SERIAL] = {"chardev", "index"},
+        [DEVICE_VIRTIO] = {"chardev", "name"},
+        [DEVICE_OTHER] = {NULL},
+    };
+    const struct opts *o = device->opts;
+    const char *bus = opts_get(o, "bus");
+    for (unsigned i = 0; i < o->count && device->kind != DEVICE_OTHER; i++) {
+        const char *key = o->kv[i].key;
+        bool known = o->kv[i].val == o->head;
+        for (unsigned k = 0; k < ARRAY_LEN(common); k++)
+            known |= !strcmp(key, common[k]);
+        for (unsigned k = 0; k < 6 && keys[device->kind][k]; k++)
+            known |= !strcmp(key, keys[device->kind][k]);
+        if (!known)
+            return parse_fail(p, "-device %s: %s= is not implemented", o->text, key);
+    }
+    bool on_pci = device->kind != DEVICE_DISK && device->kind != DEVICE_USB;
+    return !bus || !on_pci || !strcmp(bus, "pci.0") ||
+           parse_fail(p, "-device %s: bus=%s: the PC has one PCI bus, pci.0", o->text, bus);
+}
+
 static bool resolve_device(struct parse *p, struct config_device *device) {
+    if (!check_keys(p, device))
+        return false;
     const char *netdev = opts_get(device->opts, "netdev");
     const char *chardev = opts_get(device->opts, "chardev");
     for (unsigned i = 0; netdev && i < p->config->netdev_count; i++)

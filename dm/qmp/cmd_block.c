@@ -213,6 +213,8 @@ static struct json_object *cmd_change_medium(struct call *call) {
     }
     char why[384];
     struct block *medium = call->qmp->ops->open_image(call->qmp->machine, &image, why, sizeof(why));
+    if (!medium && image.fd >= 0)
+        close(image.fd);
     if (!medium)
         return call_fail(call, GENERIC_ERROR, "%s", why);
     bool had = drive->block;

@@ -16,7 +16,7 @@ struct loop;
 struct machine;
 struct qmp;
 
-/* A medium to open: a file by name, or by descriptor, which is the callee's from then on. */
+/* A medium to open: a file by name, or by descriptor, which is the callee's once it succeeded. */
 struct qmp_image {
     const char *filename; /* for messages when fd >= 0 */
     int fd;

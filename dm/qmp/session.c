@@ -56,6 +56,8 @@ void session_send(struct session *session, struct json_object *object) {
 }
 
 void session_sent(struct session *session, size_t n) {
+    if (n == 0)
+        return;
     session->out_len -= n;
     memmove(session->out, session->out + n, session->out_len);
     if (session->out_len == 0 && session->out_room > 4096) {

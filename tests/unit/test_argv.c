@@ -145,7 +145,7 @@ static void test_commas(void **state) {
 static void test_getters(void **state) {
     (void)state;
     char why[512] = "";
-    struct config *c = PARSE("-xen-domid", "1", "-device", "VGA,vgamem_mb=16,flag=off,s=3M,x=z");
+    struct config *c = PARSE("-xen-domid", "1", "-device", "any,vgamem_mb=16,flag=off,s=3M,x=z");
     assert_non_null(c);
     const struct opts *o = c->devices[0].opts;
     uint64_t n = 7;
@@ -153,7 +153,7 @@ static void test_getters(void **state) {
     assert_true(opts_number(o, "vgamem_mb", 256, &n, why, sizeof(why)));
     assert_int_equal(n, 16);
     assert_false(opts_number(o, "vgamem_mb", 8, &n, why, sizeof(why)));
-    assert_string_equal(why, "-device VGA,vgamem_mb=16,flag=off,s=3M,x=z: vgamem_mb=16: "
+    assert_string_equal(why, "-device any,vgamem_mb=16,flag=off,s=3M,x=z: vgamem_mb=16: "
                              "expected a number from 0 to 8");
     assert_true(opts_bool(o, "flag", &flag, why, sizeof(why)));
     assert_false(flag);
