@@ -4,8 +4,9 @@
  */
 #include "fixture.h"
 
-extern const struct specimen chipset_specimens[], disk_specimens[], pc_specimens[],
-    video_specimens[], xen_specimens[];
+extern const struct specimen bios_specimens[], chipset_specimens[], disk_specimens[],
+    pc_specimens[], video_specimens[], xen_specimens[];
 
-const struct specimen *const specimen_lists[] = {chipset_specimens, disk_specimens, pc_specimens,
-                                                 video_specimens, xen_specimens, NULL};
+const struct specimen *const specimen_lists[] = {
+    bios_specimens,  chipset_specimens, disk_specimens, pc_specimens,
+    video_specimens, xen_specimens,     NULL};
