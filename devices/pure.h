@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Forced into every file of devices/ and bios/: a chip is a pure state machine. It has no memory but
- * core/mem.h's, no time but its clock, no files, no threads, no output but core/log.h.
+ * Forced into every file of devices/ and bios/: a chip is a pure state machine. It has no memory
+ * but core/mem.h's, no time but its clock, no files, no threads, no output but core/log.h.
  */
 #ifndef DEVICES_PURE_H
 #define DEVICES_PURE_H

@@ -3,8 +3,8 @@
  * The table of options, and those that are a line each. Written against what libxl 4.17 to 4.22
  * generate (xl.cfg(5) names the settings) and what clients of the socket engine pass.
  *
- * Anything the table doesn't name is refused: a device model that ignores a word of its order builds
- * another machine than the one asked for.
+ * Anything the table doesn't name is refused: a device model that ignores a word of its order
+ * builds another machine than the one asked for.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The command line, as libxl 4.17 and later write it for an HVM guest, and as clients of the socket
- * engine write it. What it can say but we can't do is refused by one line that names the option, its
- * value and the xl.cfg setting it comes from. One thread.
+ * engine write it. What it can say but we can't do is refused by one line that names the option,
+ * its value and the xl.cfg setting it comes from. One thread.
  */
 #ifndef DM_ARGV_H
 #define DM_ARGV_H

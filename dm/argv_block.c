@@ -281,7 +281,8 @@ static bool place_taken(const struct parse *p, const struct config_disk *disk) {
 }
 
 static bool add_disk(struct parse *p, const struct config_disk *disk) {
-    static const char *const kinds[] = {"IDE channel", "floppy controller", "SCSI bus", "AHCI port"};
+    static const char *const kinds[] = {"IDE channel", "floppy controller", "SCSI bus",
+                                        "AHCI port"};
     if (place_taken(p, disk))
         return parse_fail(p, "%s %s: %s %u has a drive %u already", disk->opts->origin,
                           disk->opts->text, kinds[disk->kind], disk->bus, disk->unit);

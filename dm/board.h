@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of the machine share among themselves: the wires between the chips. machine.c draws
- * the board; drives.c plugs in the media, ports.c the serial lines. One thread.
+ * What the parts of the machine share among themselves: the wires between the chips. machine.c
+ * draws the board; drives.c plugs in the media, ports.c the serial lines. One thread.
  */
 #ifndef DM_BOARD_H
 #define DM_BOARD_H

@@ -38,7 +38,8 @@ bool opts_number(const struct opts *opts, const char *key, uint64_t max, uint64_
                  size_t why_len);
 bool opts_size(const struct opts *opts, const char *key, uint64_t unit, uint64_t *out, char *why,
                size_t why_len);
-/* The first key that is not in the NULL-ended list, or NULL: a chip refuses what it doesn't know. */
+/* The first key that is not in the NULL-ended list, or NULL: a chip refuses what it doesn't
+ * know. */
 const char *opts_unknown(const struct opts *opts, const char *const *known);
 
 enum config_accel {
@@ -98,7 +99,8 @@ struct config_drive {
 
 enum config_disk_kind { DISK_IDE, DISK_FLOPPY, DISK_SCSI, DISK_AHCI };
 
-/* An emulated drive on its connector: from -drive if=ide|floppy, or from -device with its medium. */
+/* An emulated drive on its connector: from -drive if=ide|floppy, or from -device with its
+ * medium. */
 struct config_disk {
     enum config_disk_kind kind;
     bool cdrom;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The board. machine_new is the drawing: chips in wiring order, which is also the order of PCI slots,
- * of reset and of the saved state.
+ * The board. machine_new is the drawing: chips in wiring order, which is also the order of PCI
+ * slots, of reset and of the saved state.
  */
 #include "machine.h"
 

@@ -35,11 +35,13 @@ enum run_state {
 const char *run_state_name(enum run_state state);
 
 /*
- * A drive with its medium, for the monitor. The chip's side fills in ops; NULL ops mean a fixed disk.
+ * A drive with its medium, for the monitor. The chip's side fills in ops; NULL ops mean a fixed
+ * disk.
  */
 struct drive_ops {
     bool (*locked)(void *dev); /* PREVENT MEDIUM REMOVAL is in force */
-    /* Takes the new medium (NULL: none) and reports the change to the guest; returns the old one. */
+    /* Takes the new medium (NULL: none) and reports the change to the guest; returns the old
+     * one. */
     struct block *(*change)(void *dev, struct block *medium);
 };
 
@@ -86,7 +88,8 @@ void machine_free(struct machine *machine);
 void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
 void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */
 void machine_reset(struct machine *machine); /* every chip to power-on, in wiring order */
-/* The reset button: under Xen the toolstack makes the domain anew, else a reset in place follows. */
+/* The reset button: under Xen the toolstack makes the domain anew, else a reset in place
+ * follows. */
 void machine_ask_reset(struct machine *machine);
 void machine_power_button(struct machine *machine);
 bool machine_wakeup(struct machine *machine); /* from S3; false: not suspended */

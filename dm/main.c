@@ -220,7 +220,7 @@ static bool load_up(struct run *run) {
 static void publish_running(struct run *run) {
     if (!xen_store_write(run->store, "running", "device-model/%d/state", run->config->domid) &&
         !run->config->domid_restrict)
-        log_error("xenstore device-model/%d/state can't be written (%s): the toolstack will give up",
+        log_error("xenstore device-model/%d/state can't be written (%s): the toolstack gives up",
                   run->config->domid, strerror(errno));
 }
 

@@ -81,7 +81,8 @@ static bool is_key_char(char c) {
     return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
 }
 
-/* How long the key at `s` is when one starts there, or 0. A lone word ends at a comma or the end. */
+/* How long the key at `s` is when one starts there, or 0. A lone word ends at a comma or the
+ * end. */
 static size_t key_at(const char *s, const char *const *keys) {
     size_t n = 0;
     while (is_key_char(s[n]))

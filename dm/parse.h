@@ -13,7 +13,8 @@
 
 struct option;
 
-/* The lists of the config, writable. Each has room for one entry an argument, and a few to spare. */
+/* The lists of the config, writable. Each has room for one entry an argument, and a few to
+ * spare. */
 struct parse {
     struct config *config;
     struct config_arena *arena;

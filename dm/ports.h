@@ -13,7 +13,8 @@ struct chars;
 struct config_chardev;
 struct loop;
 
-/* A character backend as the command line describes it; NULL and a sentence when it can't be had. */
+/* A character backend as the command line describes it; NULL and a sentence when it can't be
+ * had. */
 struct chars *ports_open(struct loop *loop, const struct config_chardev *chardev, char *why,
                          size_t why_len);
 

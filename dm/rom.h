@@ -16,8 +16,8 @@ struct rom_file {
 };
 
 /*
- * Looks for `name` where distributions keep it (or maps it as a path when it has a slash). False with
- * a sentence that says where it was looked for and which package has it.
+ * Looks for `name` where distributions keep it (or maps it as a path when it has a slash). False
+ * with a sentence that says where it was looked for and which package has it.
  */
 bool rom_open(const char *name, struct rom_file *rom, char *why, size_t why_len);
 void rom_close(struct rom_file *rom);

@@ -28,7 +28,8 @@ enum {
     RUN = 512,          /* bytes of a bulk fill */
 };
 
-#define OUT_OF_LINE __attribute__((noinline)) /* keeps single accesses short: they are the hot path */
+/* Keeps single accesses short: they are the hot path. */
+#define OUT_OF_LINE __attribute__((noinline))
 
 _Static_assert(sizeof(struct ioreq) == 32, "struct ioreq");
 _Static_assert(sizeof(struct buf_ioreq) == 8, "struct buf_ioreq");
@@ -87,7 +88,8 @@ static void single(struct ring *ring, const struct target *t, uint8_t *host, boo
 }
 
 /* n elements between the target, ascending, and memory here. Where the sink stops (a sector's end)
- * one element alone takes the chip over the edge; where it takes none twice, it gets the rest so. */
+ * one element alone takes the chip over the edge; where it takes none twice, it gets the rest
+ * so. */
 static void move(struct ring *ring, struct target *t, uint8_t *host, unsigned n, bool read) {
     bool try = n > 1 && t->type != IOREQ_TYPE_PCI_CONFIG, took_any = false;
     while (n) {
@@ -106,7 +108,8 @@ static void move(struct ring *ring, struct target *t, uint8_t *host, unsigned n,
     }
 }
 
-/* One element's bytes in guest RAM, wherever its pages are here. What is not there reads as ones. */
+/* One element's bytes in guest RAM, wherever its pages are here. What is not there reads as
+ * ones. */
 static void copy_guest(struct engine *e, uint64_t gpa, uint8_t *buf, size_t size, bool write) {
     while (size) {
         size_t len = size;

@@ -15,7 +15,7 @@ struct ioreq;
 struct buffered_iopage;
 
 struct ring {
-    struct engine *engine;     /* its sink takes the accesses, its map finds the memory of strings */
+    struct engine *engine;     /* its sink takes accesses, its map finds the memory of strings */
     struct ioreq *slots;       /* one for each vCPU */
     unsigned vcpus;
     struct buffered_iopage *buffered;

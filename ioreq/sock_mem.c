@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Guest memory of the socket engine, as the peer and bus masters see it. In this order answer:
- * video memory where it is placed, what the machine has claimed, RAM. RAM is below 640 KiB, from 1 MiB to
- * the hole below 4 GiB, and above 4 GiB, as on a PC; the space between is for option ROMs and
- * windows. Not modelled: shadow RAM there (PAM), a firmware ROM below 4 GiB.
+ * video memory where it is placed, what the machine has claimed, RAM. RAM is below 640 KiB, from 1
+ * MiB to the hole below 4 GiB, and above 4 GiB, as on a PC; the space between is for option ROMs
+ * and windows. Not modelled: shadow RAM there (PAM), a firmware ROM below 4 GiB.
  */
 #include <string.h>
 

@@ -325,7 +325,8 @@ static bool open_handles(struct xen *x, char *why, size_t why_len) {
     return true;
 }
 
-/* How far the guest's memory goes, whether mapping it allocates it, where there is room for VRAM. */
+/* How far the guest's memory goes, whether mapping it allocates it, where there is room for
+ * VRAM. */
 static bool look_at_memory(struct xen *x, char *why, size_t why_len) {
     domid_t domid = x->domid;
     int top = xen_memory_op(x, XENMEM_maximum_gpfn, &domid, sizeof(domid));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine on Xen: an ioreq server of one HVM domain. Only libraries with a stable interface, so one
- * binary serves every Xen since 4.10. One thread.
+ * The engine on Xen: an ioreq server of one HVM domain. Only libraries with a stable interface, so
+ * one binary serves every Xen since 4.10. One thread.
  */
 #ifndef IOREQ_XEN_H
 #define IOREQ_XEN_H

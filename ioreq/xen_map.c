@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See xen_map.h. A chunk is 2 MiB, or 64 KiB for a guest that is populated on demand, where a mapping
- * is an allocation from a small cache. Pages that are not there (holes, ballooned out) are bits in the
- * chunk; such a page is asked for again each time somebody wants it, because the guest may have taken
- * it back, and then the chunk is mapped anew. A mapping is made and unmade whole, never in parts: the
- * privcmd driver of a PVH dom0 does not survive that.
+ * See xen_map.h. A chunk is 2 MiB, or 64 KiB for a guest that is populated on demand, where a
+ * mapping is an allocation from a small cache. Pages that are not there (holes, ballooned out) are
+ * bits in the chunk; such a page is asked for again each time somebody wants it, because the guest
+ * may have taken it back, and then the chunk is mapped anew. A mapping is made and unmade whole,
+ * never in parts: the privcmd driver of a PVH dom0 does not survive that.
  *
- * What stays mapped is bounded, for the page tables' sake; the chunk not used for longest goes, by the
- * clock algorithm.
+ * What stays mapped is bounded, for the page tables' sake; the chunk not used for longest goes, by
+ * the clock algorithm.
  */
 #include "xen_map.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory through foreign mappings: chunks mapped on first use and kept, in a flat table. A hit
- * takes no lock, no allocation and no hypercall. One thread.
+ * Guest memory through foreign mappings: chunks mapped on first use and kept, in a flat table. A
+ * hit takes no lock, no allocation and no hypercall. One thread.
  */
 #ifndef IOREQ_XEN_MAP_H
 #define IOREQ_XEN_MAP_H
@@ -27,7 +27,8 @@ struct xen_map {
 
 /*
  * `gfns`: the guest's highest page and one, as far as is known; more is found when it is asked for.
- * `populates`: mapping a page makes Xen allocate it (populate on demand), so little is mapped at once.
+ * `populates`: mapping a page makes Xen allocate it (populate on demand), so little is mapped at
+ * once.
  */
 bool xen_map_init(struct xen_map *map, xenforeignmemory_handle *fmem, uint32_t domid,
                   uint64_t gfns, bool populates);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See xen_store.h. libxenstore makes a thread of its own with the first watch, and only then; what it
- * hears comes to the loop through a pipe.
+ * See xen_store.h. libxenstore makes a thread of its own with the first watch, and only then; what
+ * it hears comes to the loop through a pipe.
  */
 #include "xen_store.h"
 
@@ -92,7 +92,8 @@ char **xen_store_list(struct xen_store *store, unsigned *n, const char *path_fmt
     return names;
 }
 
-/* ---- watches: the token is a number, so that a late event of one that is gone finds nobody ---- */
+/* ---- watches: the token is a number, so that a late event of one that is gone finds nobody
+ * ---- */
 
 static void events_ready(void *arg, unsigned events) {
     struct xen_store *store = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * xenstore: reading, writing, watching. Paths without a leading slash are relative to the home of the
- * domain we run in: "device-model/5/state". One thread.
+ * xenstore: reading, writing, watching. Paths without a leading slash are relative to the home of
+ * the domain we run in: "device-model/5/state". One thread.
  */
 #ifndef IOREQ_XEN_STORE_H
 #define IOREQ_XEN_STORE_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Video memory on Xen. libxl leaves video_memkb (videoram= in xl.cfg) of the guest's memory unpopulated
- * for it. It is made at frames above all of the guest's RAM, its home, mapped here once, and moved in
- * the guest's address space to where the BAR shows it and back home; our mapping follows the pages,
- * not the addresses. After a restore it is there already: at the BAR, or at home.
+ * Video memory on Xen. libxl leaves video_memkb (videoram= in xl.cfg) of the guest's memory
+ * unpopulated for it. It is made at frames above all of the guest's RAM, its home, mapped here
+ * once, and moved in the guest's address space to where the BAR shows it and back home; our mapping
+ * follows the pages, not the addresses. After a restore it is there already: at the BAR, or at
+ * home.
  *
  * The home is above 4 GiB and the guest's RAM, where nothing is put while the BAR is off but 64-bit
  * BARs of the same machine, and those are emulated, not populated.

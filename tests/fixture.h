@@ -51,7 +51,8 @@ void fixture_done(struct fixture *fx);
 /* Line n, to put into a pins struct; its level shows in fx->irq[n]. */
 struct irq fixture_irq(struct fixture *fx, unsigned n);
 
-/* A disk of `size` bytes of zeros in memory; its bytes with fixture_bytes. One user is the fixture. */
+/* A disk of `size` bytes of zeros in memory; its bytes with fixture_bytes. One user is the
+ * fixture. */
 struct block *fixture_block(struct fixture *fx, uint64_t size, bool read_only);
 uint8_t *fixture_bytes(struct block *block);
 /* The next n requests of the block fail with err. */
@@ -66,7 +67,8 @@ unsigned fixture_pending(const struct fixture *fx);
 struct chars *fixture_chars(struct fixture *fx);
 size_t fixture_written(struct chars *chars, uint8_t *bytes, size_t max); /* takes them out */
 void fixture_chars_room(struct chars *chars, size_t room);
-size_t fixture_type(struct chars *chars, const uint8_t *bytes, size_t n); /* returns how many went */
+/* Returns how many went. */
+size_t fixture_type(struct chars *chars, const uint8_t *bytes, size_t n);
 
 /* Time passes: timers run at their times, in order. */
 void fixture_sleep(struct fixture *fx, uint64_t ns);
@@ -96,7 +98,8 @@ struct specimen {
     const struct device_ops *ops;
     /* What the host can do to it (typing, clicking, a new medium), chosen by one byte; optional. */
     void (*poke)(struct fixture *fx, void *dev, uint8_t what);
-    /* Where the fuzzer finds it, beside what the BARs show: pairs of first port, count; ends with 0. */
+    /* Where the fuzzer finds it, beside what the BARs show: pairs of first port, count; ends with
+     * 0. */
     const uint16_t *ports;
 };
 

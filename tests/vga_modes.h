@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Register values of standard modes, from the parameter table of the IBM VGA BIOS (IBM PS/2 and PC BIOS
- * Interface Technical Reference, video save-pointer table), and how to set them through ports.
+ * Register values of standard modes, from the parameter table of the IBM VGA BIOS (IBM PS/2 and PC
+ * BIOS Interface Technical Reference, video save-pointer table), and how to set them through ports.
  */
 #ifndef TESTS_VGA_MODES_H
 #define TESTS_VGA_MODES_H

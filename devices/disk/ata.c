@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all ATA drives share: the task file, the PIO and DMA data phases, requests to the image, resets
- * with their signatures. ATA/ATAPI-6 (T13 1410D), clauses 7 (registers) and 9 (protocols). The
- * commands themselves are in ata_disk.c and atapi.c. Not modelled: overlapped and queued commands, the
- * time that a mechanism takes.
+ * What all ATA drives share: the task file, the PIO and DMA data phases, requests to the image,
+ * resets with their signatures. ATA/ATAPI-6 (T13 1410D), clauses 7 (registers) and 9 (protocols).
+ * The commands themselves are in ata_disk.c and atapi.c. Not modelled: overlapped and queued
+ * commands, the time that a mechanism takes.
  *
- * Reads go ahead of the host: one request to the image fills the buffer for as many DRQ blocks as fit.
- * Writes are collected the same way. DMA goes between guest memory and the image; the buffer stands in
- * where a sector lies in more pieces than a scatter list holds, and while a bad sector is searched.
+ * Reads go ahead of the host: one request to the image fills the buffer for as many DRQ blocks as
+ * fit. Writes are collected the same way. DMA goes between guest memory and the image; the buffer
+ * stands in where a sector lies in more pieces than a scatter list holds, and while a bad sector is
+ * searched.
  */
 #include "disk/ata.h"
 
@@ -266,7 +267,8 @@ static void discard_next(struct ata_drive *d) {
     ata_complete(d);
 }
 
-/* A request through buf or, in pieces, through sg: true when there is more of the same to submit. */
+/* A request through buf or, in pieces, through sg: true when there is more of the same to
+ * submit. */
 static bool moved(struct ata_drive *d, uint32_t bytes) {
     d->at += bytes;
     d->left -= bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The AT Attachment bus: a drive as its controller sees it (registers, a data port, a DMA request, an
- * interrupt), and the cable on which two drives share one set of registers. ATA/ATAPI-6 (T13 1410D)
- * with the commands of ATA8-ACS that systems send; packet drives speak MMC-5. One thread.
+ * The AT Attachment bus: a drive as its controller sees it (registers, a data port, a DMA request,
+ * an interrupt), and the cable on which two drives share one set of registers. ATA/ATAPI-6 (T13
+ * 1410D) with the commands of ATA8-ACS that systems send; packet drives speak MMC-5. One thread.
  *
  * A controller holds struct ata_drive in its own struct (or in a struct ata_cable), lists
  * ata_drive_fields in its state and implements struct ata_host.
@@ -133,7 +133,7 @@ extern const struct field ata_drive_fields[];
 /* ---- for controllers ---- */
 
 struct ata_pins {
-    struct block *block; /* the drive takes a reference of its own; NULL: no drive, or an empty CD-ROM */
+    struct block *block; /* the drive takes its own reference; NULL: no drive, or empty CD-ROM */
     bool cdrom;
     const char *serial, *model; /* NULL: our own */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A cable with two drives: both latch what the host writes, the selected one answers. ATA/ATAPI-6
- * (T13 1410D), 7.1 (device selection), 9.16.1 (Device 0 alone answers for Device 1), 4.3 (the pull-down
- * on DD7 by which a host sees that nobody drives the bus). Not modelled: 8-bit data transfers.
+ * (T13 1410D), 7.1 (device selection), 9.16.1 (Device 0 alone answers for Device 1), 4.3 (the
+ * pull-down on DD7 by which a host sees that nobody drives the bus). Not modelled: 8-bit data
+ * transfers.
  */
 #include "disk/ata.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The commands of an ATA disk. ATA/ATAPI-6 (T13 1410D), clause 8, and ATA8-ACS for LBA48 with FUA, logs
- * and DATA SET MANAGEMENT. Obsolete commands that systems of the time still send (RECALIBRATE, SEEK,
- * INITIALIZE DEVICE PARAMETERS, the without-retry opcodes) are here too. Not modelled: SECURITY, host
- * protected area, READ LONG, FORMAT TRACK, CFA, queued commands.
+ * The commands of an ATA disk. ATA/ATAPI-6 (T13 1410D), clause 8, and ATA8-ACS for LBA48 with FUA,
+ * logs and DATA SET MANAGEMENT. Obsolete commands that systems of the time still send (RECALIBRATE,
+ * SEEK, INITIALIZE DEVICE PARAMETERS, the without-retry opcodes) are here too. Not modelled:
+ * SECURITY, host protected area, READ LONG, FORMAT TRACK, CFA, queued commands.
  */
 #include "disk/ata.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a disk says of itself: IDENTIFY DEVICE (ATA8-ACS, 7.16), SMART (7.53) and the general purpose logs
- * (Annex A). The disk has no mechanism and no history: its attributes are those of a new one, its
- * logs are empty.
+ * What a disk says of itself: IDENTIFY DEVICE (ATA8-ACS, 7.16), SMART (7.53) and the general
+ * purpose logs (Annex A). The disk has no mechanism and no history: its attributes are those of a
+ * new one, its logs are empty.
  */
 #include "disk/ata.h"
 

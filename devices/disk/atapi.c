@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A DVD-ROM drive behind the PACKET command. ATA/ATAPI-6 (T13 1410D), 8.23 and 9.8 (the protocol);
- * SPC-3 and MMC-5 (the commands). The image is one data track of 2048-byte sectors. Not modelled: audio,
- * several sessions, raw sectors (READ CD gives user data), writing, region codes.
+ * SPC-3 and MMC-5 (the commands). The image is one data track of 2048-byte sectors. Not modelled:
+ * audio, several sessions, raw sectors (READ CD gives user data), writing, region codes.
  */
 #include "disk/atapi.h"
 
@@ -147,7 +147,8 @@ static void seek(struct ata_drive *d) {
         atapi_check(d, SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE, 0);
 }
 
-/* An eject leaves the disc on the open tray, until the host takes it or the guest loads it again. */
+/* An eject leaves the disc on the open tray, until the host takes it or the guest loads it
+ * again. */
 static void move_tray(struct ata_drive *d, bool open) {
     if (d->packet.tray_open == open)
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a DVD-ROM drive says of itself and of the disc in it: SPC-3 chapter 6 and 7, MMC-5 chapter 5 to 7,
- * ATA/ATAPI-6 8.16. Each function fills the drive's buffer from the CDB and sends it.
+ * What a DVD-ROM drive says of itself and of the disc in it: SPC-3 chapter 6 and 7, MMC-5 chapter 5
+ * to 7, ATA/ATAPI-6 8.16. Each function fills the drive's buffer from the CDB and sends it.
  */
 #include "disk/atapi.h"
 

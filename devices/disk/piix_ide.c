@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 82371SB (PIIX3) IDE controller: Intel 290550-002, 2.3 (configuration) and 2.6 (bus master); "Programming
- * Interface for Bus Master IDE Controller", revision 1.0. Legacy ports and ISA interrupts only. The ports
- * are decoded whatever IDETIM says, since firmware of this machine expects so. Not modelled: timings.
+ * 82371SB (PIIX3) IDE controller: Intel 290550-002, 2.3 (configuration) and 2.6 (bus master);
+ * "Programming Interface for Bus Master IDE Controller", revision 1.0. Legacy ports and ISA
+ * interrupts only. The ports are decoded whatever IDETIM says, since firmware of this machine
+ * expects so. Not modelled: timings.
  *
- * A descriptor list is walked in batches, each a scatter list that goes to the image as it is; a list
- * that loops ends with the command that it serves.
+ * A descriptor list is walked in batches, each a scatter list that goes to the image as it is; a
+ * list that loops ends with the command that it serves.
  */
 #include "disk/piix_ide.h"
 
@@ -75,7 +76,8 @@ static bool is_active(const struct piix_channel *ch) {
     return ch->bmista & BMISTA_ACTIVE;
 }
 
-/* The engine stops by itself when it has moved the last region (table 2 of the Programming Interface). */
+/* The engine stops by itself when it has moved the last region (table 2 of the Programming
+ * Interface). */
 static void settle(struct piix_channel *ch) {
     if (ch->last && !ch->left)
         ch->bmista &= (uint8_t)~BMISTA_ACTIVE;

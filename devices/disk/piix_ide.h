@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IDE function of the 82371SB (PIIX3), 8086:7010: two channels with two drives each. One thread.
+ * The IDE function of the 82371SB (PIIX3), 8086:7010: two channels with two drives each. One
+ * thread.
  */
 #ifndef DISK_PIIX_IDE_H
 #define DISK_PIIX_IDE_H
@@ -27,9 +28,9 @@ struct piix_ide *piix_ide_new(const struct piix_ide_pins *pins);
 extern const struct device_ops piix_ide_device;
 
 /*
- * The disks go for good, all of them or all but the primary master: what they have in flight finishes,
- * their caches are flushed, their references to the images are dropped, and the channels are reset.
- * CD-ROMs stay. All of that has happened when this returns.
+ * The disks go for good, all of them or all but the primary master: what they have in flight
+ * finishes, their caches are flushed, their references to the images are dropped, and the channels
+ * are reset. CD-ROMs stay. All of that has happened when this returns.
  */
 void piix_ide_unplug(struct piix_ide *ide, bool keep_primary_master);
 

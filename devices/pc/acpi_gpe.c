@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * GPE0, PCI hot-plug, CPU hot-plug. Documents: see acpi_gpe.h. Only GPE0's first byte takes part in
- * the SCI; events 1 (PCI) and 2 (CPU) are in it. Not modelled: CPU ejection, which Xen's tables lack.
+ * the SCI; events 1 (PCI) and 2 (CPU) are in it. Not modelled: CPU ejection, which Xen's tables
+ * lack.
  */
 #include "pc/acpi_gpe.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CMOS RAM. Documents: see cmos.h. Not modelled: the clock's registers, which store like RAM when an
- * engine hands them on.
+ * CMOS RAM. Documents: see cmos.h. Not modelled: the clock's registers, which store like RAM when
+ * an engine hands them on.
  */
 #include "pc/cmos.h"
 

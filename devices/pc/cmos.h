@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The battery-backed RAM of the MC146818 behind ports 0x70 and 0x71. Under Xen the clock, index 0x00
- * to 0x0d, is the hypervisor's and never arrives; the rest is how firmware learns memory size, boot
- * order and equipment. Document: MC146818A datasheet; IBM PC/AT Technical Reference (RAM map).
+ * The battery-backed RAM of the MC146818 behind ports 0x70 and 0x71. Under Xen the clock, index
+ * 0x00 to 0x0d, is the hypervisor's and never arrives; the rest is how firmware learns memory size,
+ * boot order and equipment. Document: MC146818A datasheet; IBM PC/AT Technical Reference (RAM map).
  */
 #ifndef DEVICES_PC_CMOS_H
 #define DEVICES_PC_CMOS_H

@@ -2,8 +2,8 @@
 /*
  * Intel 82441FX PMC. Documents: see i440fx.h.
  *
- * PAM and SMRAM store what is written and do nothing: under Xen the shadowed ROM area is RAM that the
- * toolstack filled, and there is no SMM. Not modelled: DRAM timing (the registers store), AGP.
+ * PAM and SMRAM store what is written and do nothing: under Xen the shadowed ROM area is RAM that
+ * the toolstack filled, and there is no SMM. Not modelled: DRAM timing (the registers store), AGP.
  */
 #include "pc/i440fx.h"
 

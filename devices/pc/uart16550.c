@@ -116,7 +116,8 @@ static uint64_t timeout_ns(const struct uart16550 *s) {
     return UINT64_C(4) * bits * 16 * MAX(s->divisor, 1) * NS_PER_SEC / CLOCK_HZ;
 }
 
-/* 8.10.1: starts anew with each character that comes or goes while some are left below the level. */
+/* 8.10.1: starts anew with each character that comes or goes while some are left below the
+ * level. */
 static void time_rx(struct uart16550 *s) {
     if (has_fifos(s) && s->rx.count && s->rx.count < trigger(s) && !s->timeout_pending)
         timer_after(&s->timeout, timeout_ns(s));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Cirrus Logic CL-GD5446: registers, picture, hardware cursor. Technical Reference Manual (1996), chapters
- * 4 to 9. Apertures and BitBLT are in cirrus_mem.c and cirrus_blt.c. Not modelled: the video overlay,
- * clocks (any frequency is taken), DDC and the serial EEPROM, the lock of SR6 (extended registers
- * are always open), interlace timing, the feature connector.
+ * Cirrus Logic CL-GD5446: registers, picture, hardware cursor. Technical Reference Manual (1996),
+ * chapters 4 to 9. Apertures and BitBLT are in cirrus_mem.c and cirrus_blt.c. Not modelled: the
+ * video overlay, clocks (any frequency is taken), DDC and the serial EEPROM, the lock of SR6
+ * (extended registers are always open), interlace timing, the feature connector.
  */
 #include "video/cirrus.h"
 

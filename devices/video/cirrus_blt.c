@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CL-GD5446's bit block transfer engine: Technical Reference Manual (1996), chapter 9.4 on BitBLT and
- * registers GR20 to GR39. A transfer is done at once, row by row: source bytes of a row are gathered,
- * combined with the destination and stored, all at addresses that wrap in video memory. A row whose
- * source and destination overlap is therefore moved whole, where the chip would smear it if the
- * direction was the wrong one. Not modelled: transfers to system memory (the engine ends them at
- * once), chained transfers, line drawing.
+ * The CL-GD5446's bit block transfer engine: Technical Reference Manual (1996), chapter 9.4 on
+ * BitBLT and registers GR20 to GR39. A transfer is done at once, row by row: source bytes of a row
+ * are gathered, combined with the destination and stored, all at addresses that wrap in video
+ * memory. A row whose source and destination overlap is therefore moved whole, where the chip would
+ * smear it if the direction was the wrong one. Not modelled: transfers to system memory (the engine
+ * ends them at once), chained transfers, line drawing.
  */
 #include "video/cirrus_chip.h"
 
@@ -172,8 +172,8 @@ static uint32_t pattern_pitch(const struct blt *b) {
     return b->mode & MODE_EXPAND ? 1 : b->pixel == 3 ? 32 : 8 * b->pixel;
 }
 
-/* Row n of the transfer, to address `at`. `source` is a whole pattern, or this row's pixels or bits:
- * from system memory, or gathered. */
+/* Row n of the transfer, to address `at`. `source` is a whole pattern, or this row's pixels or
+ * bits: from system memory, or gathered. */
 static void do_row(struct cirrus *c, const struct blt *b, uint32_t n, uint32_t at,
                    const uint8_t *source) {
     uint8_t row[ROW_MAX + 4], keep[ROW_MAX + 4];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inside of a CL-GD5446: what its registers (cirrus.c), its apertures (cirrus_mem.c) and its bit
- * block transfer engine (cirrus_blt.c) share. Names are those of the CL-GD5446 Technical Reference
- * Manual (1996): SRx, GRx, CRx by index.
+ * The inside of a CL-GD5446: what its registers (cirrus.c), its apertures (cirrus_mem.c) and its
+ * bit block transfer engine (cirrus_blt.c) share. Names are those of the CL-GD5446 Technical
+ * Reference Manual (1996): SRx, GRx, CRx by index.
  */
 #ifndef VIDEO_CIRRUS_CHIP_H
 #define VIDEO_CIRRUS_CHIP_H
@@ -69,8 +69,8 @@ unsigned cirrus_blt_data(struct cirrus *c, const uint8_t *from, unsigned n);
 /* ---- cirrus_mem.c ---- */
 
 extern const struct io_ops cirrus_window_ops, cirrus_lfb_ops, cirrus_mmio_ops;
-/* Puts video memory behind BAR 0 where accesses to it need no help, and takes it away where the chip
- * has to see each one. After a change of registers, BAR or BLT. */
+/* Puts video memory behind BAR 0 where accesses to it need no help, and takes it away where the
+ * chip has to see each one. After a change of registers, BAR or BLT. */
 void cirrus_place_lfb(struct cirrus *c);
 
 /* ---- cirrus.c ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CL-GD5446's apertures: the banked window at a0000, video memory at BAR 0 with the BitBLT aperture
- * 16 MiB above it, registers at BAR 1. Technical Reference Manual (1996), registers GR5, GR9 to
- * GRB, SR7, SR17. Not modelled: byte-swapping apertures, reads of the BitBLT aperture.
+ * The CL-GD5446's apertures: the banked window at a0000, video memory at BAR 0 with the BitBLT
+ * aperture 16 MiB above it, registers at BAR 1. Technical Reference Manual (1996), registers GR5,
+ * GR9 to GRB, SR7, SR17. Not modelled: byte-swapping apertures, reads of the BitBLT aperture.
  */
 #include "video/cirrus_chip.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The Bochs VBE DISPI registers (Bochs, "VBE Display HOWTO", up to 0xb0c5): 16-bit registers
- * behind an index, for packed pixels of any size. They say what they mean to the VGA beneath: window,
- * DAC width, picture. Private to devices/video. One thread.
+ * behind an index, for packed pixels of any size. They say what they mean to the VGA beneath:
+ * window, DAC width, picture. Private to devices/video. One thread.
  */
 #ifndef VIDEO_DISPI_H
 #define VIDEO_DISPI_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From bytes of video memory to XRGB8888 pixels, a scanline at a time. Pure: a snapshot of parameters
- * goes in, pixels come out; every read of video memory is bounded by the snapshot's mask. Video
- * memory holds the four planes interleaved, plane p of address a at byte 4 * a + p.
+ * From bytes of video memory to XRGB8888 pixels, a scanline at a time. Pure: a snapshot of
+ * parameters goes in, pixels come out; every read of video memory is bounded by the snapshot's
+ * mask. Video memory holds the four planes interleaved, plane p of address a at byte 4 * a + p.
  */
 #ifndef VIDEO_DRAW_H
 #define VIDEO_DRAW_H

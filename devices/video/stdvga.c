@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Standard VGA as a PCI function; its registers in memory are those that Linux's bochs-drm and
- * firmware use: EDID at 0, ports 3c0 to 3df at 400, the Bochs VBE registers at 500, byte order at 600.
- * Not modelled: a big-endian framebuffer (the register keeps its value; pixels stay as they are).
+ * firmware use: EDID at 0, ports 3c0 to 3df at 400, the Bochs VBE registers at 500, byte order at
+ * 600. Not modelled: a big-endian framebuffer (the register keeps its value; pixels stay as they
+ * are).
  */
 #include "video/stdvga.h"
 

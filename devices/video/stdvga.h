@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Standard VGA, PCI 1234:1111: a VGA with the Bochs VBE registers, video memory at BAR 0, registers in
- * memory at BAR 2.
+ * Standard VGA, PCI 1234:1111: a VGA with the Bochs VBE registers, video memory at BAR 0, registers
+ * in memory at BAR 2.
  */
 #ifndef VIDEO_STDVGA_H
 #define VIDEO_STDVGA_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The register file of a VGA: IBM PS/2 Video Subsystem Technical Reference (1992), chapter 2. Not
- * modelled: sync and blanking times (each read of input status 1 turns the retrace bits over, so that
- * a wait for either ends at once), the vertical interrupt, light pen, video subsystem enable.
+ * modelled: sync and blanking times (each read of input status 1 turns the retrace bits over, so
+ * that a wait for either ends at once), the vertical interrupt, light pen, video subsystem enable.
  */
 #include "video/vga.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IBM VGA that standard VGA and Cirrus share: register file (vga.c), window at a0000 (vga_window.c)
- * and screen (vga_screen.c). A chip embeds a struct vga, adds its own registers by the hooks of
- * vga_chip, and hands out `display`. Private to devices/video. One thread.
+ * The IBM VGA that standard VGA and Cirrus share: register file (vga.c), window at a0000
+ * (vga_window.c) and screen (vga_screen.c). A chip embeds a struct vga, adds its own registers by
+ * the hooks of vga_chip, and hands out `display`. Private to devices/video. One thread.
  */
 #ifndef VIDEO_VGA_H
 #define VIDEO_VGA_H

@@ -2,8 +2,8 @@
 /*
  * The 128 KiB at a0000: IBM PS/2 Video Subsystem Technical Reference (1992), chapter 2, graphics
  * controller. Video memory keeps odd/even and chain-4 addresses packed (the plane address is the
- * CPU's over 2 and 4), as SVGA chips do; on an IBM VGA the planes have holes there instead. Which of
- * the two it is shows only to a program that mixes addressing modes over the same memory.
+ * CPU's over 2 and 4), as SVGA chips do; on an IBM VGA the planes have holes there instead. Which
+ * of the two it is shows only to a program that mixes addressing modes over the same memory.
  */
 #include "video/vga.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Xen platform device. Documents: docs/misc/hvm-emulated-unplug.pandoc of Xen for ports 10 to 1f,
- * xen/include/public/hvm for the rest; BAR0 as the old drivers of SUSE use it.
+ * The Xen platform device. Documents: docs/misc/hvm-emulated-unplug.pandoc of Xen for ports 10 to
+ * 1f, xen/include/public/hvm for the rest; BAR0 as the old drivers of SUSE use it.
  *
- * Not modelled: the blacklist of drivers (all are good). BAR1 is address space that drivers fill with
- * RAM pages of their own; what is still empty there reads as zeros. The interrupt pin is only a
- * number: Xen itself raises it.
+ * Not modelled: the blacklist of drivers (all are good). BAR1 is address space that drivers fill
+ * with RAM pages of their own; what is still empty there reads as zeros. The interrupt pin is only
+ * a number: Xen itself raises it.
  */
 #include "xen/platform.h"
 
@@ -83,7 +83,8 @@ static void unplug(struct xen_platform *s, unsigned mask) {
     if (mask & (unsigned)~s->unplugged)
         log_info("the guest unplugs%s%s%s%s (driver %u, build %u)",
                  mask & UNPLUG_DISKS ? " disks" : "",
-                 (mask & (UNPLUG_DISKS | UNPLUG_AUX)) == UNPLUG_AUX ? " all disks but the first" : "",
+                 (mask & (UNPLUG_DISKS | UNPLUG_AUX)) == UNPLUG_AUX ? " all disks but the first"
+                                                                    : "",
                  mask & UNPLUG_NICS ? " NICs" : "", mask & UNPLUG_NVME ? " NVMe" : "", s->product,
                  s->build);
     s->unplugged |= (uint8_t)mask;
@@ -189,7 +190,8 @@ static void platform_reset(void *dev) {
     memset(s->line, 0, sizeof(s->line));
 }
 
-/* Xen keeps the read-only pages with the guest's memory, but a page that came anew has forgotten. */
+/* Xen keeps the read-only pages with the guest's memory, but a page that came anew has
+ * forgotten. */
 static bool platform_loaded(void *dev, char *why, size_t why_len) {
     struct xen_platform *s = dev;
     (void)why, (void)why_len;

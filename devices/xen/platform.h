@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Xen platform device, 5853:0001: drivers find the hypervisor by it, ask it to take the emulated
- * disks and NICs away, and log through it. Xen's docs/misc/hvm-emulated-unplug.pandoc. One thread.
+ * The Xen platform device, 5853:0001: drivers find the hypervisor by it, ask it to take the
+ * emulated disks and NICs away, and log through it. Xen's docs/misc/hvm-emulated-unplug.pandoc. One
+ * thread.
  */
 #ifndef DEVICES_XEN_PLATFORM_H
 #define DEVICES_XEN_PLATFORM_H
@@ -17,8 +18,8 @@ struct xen_platform;
 
 /*
  * Each unplug has happened completely when it returns, and may be asked for again. After a load
- * unplug_nics and unplug_nvme are called again where the guest had asked for them; disks are not, as
- * controllers keep in their own state which of their disks are gone.
+ * unplug_nics and unplug_nvme are called again where the guest had asked for them; disks are not,
+ * as controllers keep in their own state which of their disks are gone.
  */
 struct xen_platform_pins {
     struct pci_bus *pci;

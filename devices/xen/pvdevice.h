@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * xen-pvdevice: an empty PCI function that Windows Update hangs a vendor's PV drivers on. One thread.
+ * xen-pvdevice: an empty PCI function that Windows Update hangs a vendor's PV drivers on. One
+ * thread.
  */
 #ifndef DEVICES_XEN_PVDEVICE_H
 #define DEVICES_XEN_PVDEVICE_H

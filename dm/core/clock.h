@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Guest-visible time in ns, and the timers on it. The machine has one clock; it stands still while
- * the machine is paused. A timer that is off costs nothing; there are no periodic timers. One thread.
+ * the machine is paused. A timer that is off costs nothing; there are no periodic timers. One
+ * thread.
  */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H

@@ -7,8 +7,8 @@
  *     struct i8042 *i8042_new(const struct i8042_pins *pins);
  *     extern const struct device_ops i8042_device;
  *
- * and machine.c puts what `new` returned into its list, in wiring order. `new` leaves the chip in its
- * reset state. Life: new -> (load) -> run -> pause -> idle? -> save | reset -> run -> free.
+ * and machine.c puts what `new` returned into its list, in wiring order. `new` leaves the chip in
+ * its reset state. Life: new -> (load) -> run -> pause -> idle? -> save | reset -> run -> free.
  */
 #ifndef CORE_DEVICE_H
 #define CORE_DEVICE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hypervisor, as seen by everything above it: Xen, or a socket on which a peer plays CPU, memory
- * and clock, or a test's own. It has guest memory, interrupt inputs and the accesses that nobody
- * else answered; it hands those to one sink. One thread.
+ * The hypervisor, as seen by everything above it: Xen, or a socket on which a peer plays CPU,
+ * memory and clock, or a test's own. It has guest memory, interrupt inputs and the accesses that
+ * nobody else answered; it hands those to one sink. One thread.
  */
 #ifndef CORE_ENGINE_H
 #define CORE_ENGINE_H
@@ -76,7 +76,8 @@ struct engine_ops {
     /*
      * Which 4 KiB pages the guest wrote since the last call, one bit each, for the page range
      * [first, first + n) of the video memory (first and n multiples of 64). False: not known, take
-     * all as written. Expensive (stops the domain): only while somebody looks. n = 0 stops tracking.
+     * all as written. Expensive (stops the domain): only while somebody looks. n = 0 stops
+     * tracking.
      */
     bool (*vram_dirty)(struct engine *e, struct vram *vram, size_t first, size_t n,
                        uint64_t *bitmap);
@@ -88,7 +89,8 @@ struct engine_ops {
 
     /* The guest asked to power off or reset: before the access that asked for it is completed. */
     void (*shutdown)(struct engine *e, enum engine_shutdown how);
-    /* The power button, where the hypervisor owns PM1_STS. False: it does not, the chip's shall be used. */
+    /* The power button, where the hypervisor owns PM1_STS. False: it does not, the chip's shall be
+     * used. */
     bool (*power_button)(struct engine *e);
     /* ACPI S3 entered, or left again. */
     void (*suspend)(struct engine *e, bool suspended);

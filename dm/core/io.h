@@ -12,8 +12,8 @@
 #include "engine.h"
 
 /*
- * Handlers get offsets in their region and do not fail: what hardware ignores is ignored, what floats
- * reads as ones. `off + size` never exceeds the region. Accesses wider than `max` arrive as
+ * Handlers get offsets in their region and do not fail: what hardware ignores is ignored, what
+ * floats reads as ones. `off + size` never exceeds the region. Accesses wider than `max` arrive as
  * several, ascending; reads narrower than `min` are cut out of an aligned wider one, writes
  * narrower than `min` are merged into the value read at that place. Alignment is not enforced.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An interrupt line, as a value that the board hands to a chip. Level-triggered in meaning: the chip
- * says what the level is, as often as it likes; only a change travels on.
+ * An interrupt line, as a value that the board hands to a chip. Level-triggered in meaning: the
+ * chip says what the level is, as often as it likes; only a change travels on.
  */
 #ifndef CORE_IRQ_H
 #define CORE_IRQ_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The event loop's face: file descriptors and things to do later. dm/host implements it; the engine
- * and host backends use it. One thread: another thread's way in is an eventfd that the loop watches.
+ * and host backends use it. One thread: another thread's way in is an eventfd that the loop
+ * watches.
  */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI 2.1 functions on bus 0, and what is the same for all of them: configuration space as bytes with
- * write masks, BARs that come and go with COMMAND, INTx. A chip fills in a pci_function with
+ * PCI 2.1 functions on bus 0, and what is the same for all of them: configuration space as bytes
+ * with write masks, BARs that come and go with COMMAND, INTx. A chip fills in a pci_function with
  * pci_init, adds its BARs and pci_add()s it; the core maps the regions. One thread.
  */
 #ifndef CORE_PCI_H

@@ -5,8 +5,9 @@
  *
  *     REG(struct piix4_pm, pmcntrl, 0x04, .rw = 0x3c07, .wrote = pmcntrl_wrote)
  *
- * A row's field is an unsigned integer of 1, 2, 4 or 8 bytes in the chip's struct. Rows are sorted by
- * offset and don't overlap. A wide write runs the hooks in row order, after all fields are stored.
+ * A row's field is an unsigned integer of 1, 2, 4 or 8 bytes in the chip's struct. Rows are sorted
+ * by offset and don't overlap. A wide write runs the hooks in row order, after all fields are
+ * stored.
  */
 #ifndef CORE_REGS_H
 #define CORE_REGS_H

@@ -38,7 +38,7 @@ struct field {
     size_t count; /* of elements */
     uint64_t max; /* largest value allowed; 0 means any (F_MAX with 0 is useless) */
     const struct field *sub;
-    size_t used; /* FIELD_DYNAMIC: 1 + offset of the uint32_t that says how many bytes matter; 0: all */
+    size_t used; /* DYNAMIC: 1 + offset of the uint32_t that says how many bytes count; 0: all */
 };
 
 #define F_(s, m, k, sz, n, mx, sb) {#m, k, offsetof(s, m), sz, n, mx, sb, 0}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Image I/O by threads that make ordinary system calls, for kernels without io_uring. Threads are started
- * when work waits and none is free; they meet the loop at one lock and one eventfd.
+ * Image I/O by threads that make ordinary system calls, for kernels without io_uring. Threads are
+ * started when work waits and none is free; they meet the loop at one lock and one eventfd.
  */
 #include "aio.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Image I/O on io_uring: what one turn of the loop starts goes to the kernel in one system call, and what
- * the page cache has is finished when that call returns. The ring itself is watched by the loop.
+ * Image I/O on io_uring: what one turn of the loop starts goes to the kernel in one system call,
+ * and what the page cache has is finished when that call returns. The ring itself is watched by the
+ * loop.
  */
 #include "aio.h"
 

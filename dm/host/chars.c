@@ -41,7 +41,8 @@ static size_t null_write(struct chars *chars, const uint8_t *bytes, size_t n) {
 
 /* ---- file ---- */
 
-/* A file never says "later". What doesn't fit the disk or the limit is lost, and the log says so. */
+/* A file never says "later". What doesn't fit the disk or the limit is lost, and the log says
+ * so. */
 static size_t file_write(struct chars *chars, const uint8_t *bytes, size_t n) {
     struct plain *p = plain_of(chars);
     ssize_t took = write(p->stream.out.fd, bytes, n);
@@ -53,7 +54,8 @@ static size_t file_write(struct chars *chars, const uint8_t *bytes, size_t n) {
 
 /* ---- pipe ---- */
 
-/* The end to write to exists only while somebody reads: otherwise the pipe would fill up for good. */
+/* The end to write to exists only while somebody reads: otherwise the pipe would fill up for
+ * good. */
 static size_t pipe_write(struct chars *chars, const uint8_t *bytes, size_t n) {
     struct plain *p = plain_of(chars);
     struct stream *s = &p->stream;
@@ -82,8 +84,8 @@ static size_t pipe_write(struct chars *chars, const uint8_t *bytes, size_t n) {
 
 /* ---- stdio ---- */
 
-/* Standard output is shared with whoever started us, so it stays blocking: ask first. A little always
- * goes without blocking once poll has said so. */
+/* Standard output is shared with whoever started us, so it stays blocking: ask first. A little
+ * always goes without blocking once poll has said so. */
 static size_t stdio_write(struct chars *chars, const uint8_t *bytes, size_t n) {
     enum { A_LITTLE = 64 };
     struct stream *s = STREAM(chars);
@@ -184,8 +186,8 @@ static struct chars *device_open(struct loop *loop, const struct chars_spec *spe
     return &p->stream.chars;
 }
 
-/* The way in is opened both ways, so that a writer who leaves is no end of file. Without a path.in the
- * one pipe is the way out. */
+/* The way in is opened both ways, so that a writer who leaves is no end of file. Without a path.in
+ * the one pipe is the way out. */
 static struct chars *pipe_open(struct loop *loop, const struct chars_spec *spec, char *why,
                                size_t why_len) {
     struct plain *p = plain_new(loop, spec, &pipe_ops, "pipe");

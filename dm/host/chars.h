@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The outside ends of character streams: what -serial and -chardev name. Both ends have
- * back-pressure, so nothing is buffered here but what a protocol needs; what is written while nobody
- * listens is dropped. SIGPIPE and SIGXFSZ must be ignored. One thread.
+ * back-pressure, so nothing is buffered here but what a protocol needs; what is written while
+ * nobody listens is dropped. SIGPIPE and SIGXFSZ must be ignored. One thread.
  */
 #ifndef HOST_CHARS_H
 #define HOST_CHARS_H
@@ -40,8 +40,9 @@ struct chars_spec {
 };
 
 /*
- * Free it with chars_free. NULL: `why` names the line, what was asked and what is wrong. `chars->user`
- * is all NULL until a chip fills it in and calls chars_accept: input waits until then.
+ * Free it with chars_free. NULL: `why` names the line, what was asked and what is wrong.
+ * `chars->user` is all NULL until a chip fills it in and calls chars_accept: input waits until
+ * then.
  */
 struct chars *chars_open(struct loop *loop, const struct chars_spec *spec, char *why,
                          size_t why_len);

@@ -92,7 +92,8 @@ static size_t telnet_write(struct chars *chars, const uint8_t *bytes, size_t n) 
         s->owes_iac = false;
         const uint8_t *next = memchr(bytes + done, IAC, n - done);
         size_t run = next ? (size_t)(next - bytes) - done : n - done;
-        size_t took = run ? stream_write(chars, bytes + done, run) : stream_write(chars, doubled, 2);
+        size_t took = run ? stream_write(chars, bytes + done, run)
+                          : stream_write(chars, doubled, 2);
         s->owes_iac = !run && took == 1;
         done += run ? took : took > 0;
         if (took < (run ? run : 2))

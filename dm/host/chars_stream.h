@@ -28,8 +28,8 @@ struct stream {
 
 void stream_init(struct stream *stream, struct loop *loop, const struct chars_ops *ops,
                  const struct chars_spec *spec, const char *filename);
-/* Takes both descriptors, makes them non-blocking; equal ones are duplicated. The line is open. False:
- * errno says why, and they are closed. */
+/* Takes both descriptors, makes them non-blocking; equal ones are duplicated. The line is open.
+ * False: errno says why, and they are closed. */
 bool stream_attach(struct stream *stream, int in, int out);
 /* Closes both; the chip hears of it and may write on, into the void. */
 void stream_detach(struct stream *stream);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A line over UDP: what the chip sends becomes datagrams, what comes from the peer is handed over as
- * the chip has room. A datagram that comes while the one before is not used up waits in the kernel.
+ * A line over UDP: what the chip sends becomes datagrams, what comes from the peer is handed over
+ * as the chip has room. A datagram that comes while the one before is not used up waits in the
+ * kernel.
  */
 #include <errno.h>
 #include <netdb.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is the same for images of all formats: opening the file, looking at what it is, and sentences
- * for what it can't be. See image.h.
+ * What is the same for images of all formats: opening the file, looking at what it is, and
+ * sentences for what it can't be. See image.h.
  */
 #include "image.h"
 

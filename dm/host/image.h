@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disk images: opens one by format and gives what core/block.h describes, with one user, the caller.
- * Raw is all there is; other formats register in image.c's table. An image belongs to the thread of
- * the loop it was opened with. Nothing is locked: a PV backend may have the same file open.
+ * Disk images: opens one by format and gives what core/block.h describes, with one user, the
+ * caller. Raw is all there is; other formats register in image.c's table. An image belongs to the
+ * thread of the loop it was opened with. Nothing is locked: a PV backend may have the same file
+ * open.
  */
 #ifndef HOST_IMAGE_H
 #define HOST_IMAGE_H

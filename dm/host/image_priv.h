@@ -7,8 +7,8 @@
 
 #include "image.h"
 
-/* Makes the image of one format on an open regular file or block device of `size` bytes, which is not
- * 0. On failure fd stays the caller's and `why` is a sentence. */
+/* Makes the image of one format on an open regular file or block device of `size` bytes, which is
+ * not 0. On failure fd stays the caller's and `why` is a sentence. */
 struct block *raw_open(struct loop *loop, int fd, const char *name, uint64_t size,
                        const struct image_options *options, char *why, size_t why_len);
 

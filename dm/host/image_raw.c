@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Raw images: byte n of the disk is byte n of the file. A file whose size is no multiple of 512 ends in a
- * sector that reads as zeros past the file's end; a write there is refused, so that an image never
- * grows. A file that has become shorter than it was gives EIO.
+ * Raw images: byte n of the disk is byte n of the file. A file whose size is no multiple of 512
+ * ends in a sector that reads as zeros past the file's end; a write there is refused, so that an
+ * image never grows. A file that has become shorter than it was gives EIO.
  *
- * Requests of one turn of the loop are started together by a task; what finishes short is continued.
+ * Requests of one turn of the loop are started together by a task; what finishes short is
+ * continued.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -161,7 +162,8 @@ static void restart(struct raw *raw, struct block_req *req) {
         finish(raw, req, ENOMEM);
 }
 
-/* Reading found the end of the file: either the padding of the last sector, or a file that shrank. */
+/* Reading found the end of the file: either the padding of the last sector, or a file that
+ * shrank. */
 static void end_of_file(struct raw *raw, struct block_req *req) {
     struct aio_job *job = aio_job_of(req);
     uint64_t at = req->offset + job->moved;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The event loop, directly on epoll. A general event library costs several hundred user instructions
- * for each wake; a guest's whole port access must stay under 400 of them. There is little to write: a
- * device model has a dozen descriptors that are watched for years, and its timers are the machine's.
+ * The event loop, directly on epoll. A general event library costs several hundred user
+ * instructions for each wake; a guest's whole port access must stay under 400 of them. There is
+ * little to write: a device model has a dozen descriptors that are watched for years, and its
+ * timers are the machine's.
  *
  * The only sleep is epoll_pwait2, until the next timer's nanosecond, so an idle machine wakes for
  * nothing. Without that call (Linux before 5.11) the sleep is rounded up to milliseconds.
@@ -19,9 +20,11 @@
 
 enum { BATCH = 16, SIGNALS = 8 };
 
-#define OUT_OF_LINE __attribute__((noinline)) /* keeps the turn that serves a guest's access short */
+/* Keeps the turn that serves a guest's access short. */
+#define OUT_OF_LINE __attribute__((noinline))
 
-/* The events of one epoll call while they are handed out; what is removed meanwhile is crossed out. */
+/* The events of one epoll call while they are handed out; what is removed meanwhile is crossed
+ * out. */
 struct batch {
     struct epoll_event events[BATCH];
     int n;
@@ -153,8 +156,8 @@ void loop_cancel(struct loop *loop, struct loop_task *task) {
         loop->tasks_end = p;
 }
 
-/* Those that wait now; what they defer waits for the next turn, so that descriptors get theirs. A turn
- * inside a task does the rest of this one's. */
+/* Those that wait now; what they defer waits for the next turn, so that descriptors get theirs. A
+ * turn inside a task does the rest of this one's. */
 OUT_OF_LINE static void run_tasks(struct loop *loop) {
     struct loop_task **end = &loop->running;
     while (*end)

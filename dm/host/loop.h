@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The event loop's owner side: what main does with the loop that core/loop.h shows to everybody else.
- * One thread.
+ * The event loop's owner side: what main does with the loop that core/loop.h shows to everybody
+ * else. One thread.
  */
 #ifndef HOST_LOOP_H
 #define HOST_LOOP_H
@@ -20,15 +20,16 @@ void loop_free(struct loop *loop);
 /* CLOCK_MONOTONIC in ns: the source for clock_new. */
 uint64_t loop_monotonic(void *unused);
 
-/* Sleeps until there is something to do, does it, and so on until loop_stop. The clock's source must
- * be loop_monotonic; NULL: somebody else runs the clock, as the peer of the socket engine does. */
+/* Sleeps until there is something to do, does it, and so on until loop_stop. The clock's source
+ * must be loop_monotonic; NULL: somebody else runs the clock, as the peer of the socket engine
+ * does. */
 void loop_run(struct loop *loop, struct clock *clock);
 void loop_stop(struct loop *loop);
 
 /*
- * One turn: descriptors, then timers that are due, then deferred tasks; sleeps for at most `ns` when
- * there are none. May be called inside a callback (a drain); the callback's own descriptor is then
- * watched as ever. Returns how many descriptors were ready.
+ * One turn: descriptors, then timers that are due, then deferred tasks; sleeps for at most `ns`
+ * when there are none. May be called inside a callback (a drain); the callback's own descriptor is
+ * then watched as ever. Returns how many descriptors were ready.
  */
 unsigned loop_once(struct loop *loop, struct clock *clock, uint64_t ns);
 

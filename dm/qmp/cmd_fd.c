@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors that clients hand over, in numbered sets that file names of the form /dev/fdset/N refer
- * to; and the machine's state, which libxl has saved through one. Sets go when no client is left:
- * what was opened from them has its own descriptor.
+ * Descriptors that clients hand over, in numbered sets that file names of the form /dev/fdset/N
+ * refer to; and the machine's state, which libxl has saved through one. Sets go when no client is
+ * left: what was opened from them has its own descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Typing and pointing. Keys of send-key are held for a while on the guest's clock and come one after
- * the other, so that a burst of commands doesn't overrun the keyboard.
+ * Typing and pointing. Keys of send-key are held for a while on the guest's clock and come one
+ * after the other, so that a burst of commands doesn't overrun the keyboard.
  */
 #include <linux/input-event-codes.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From a document to a command of the tables and back to a reply: {"execute": name, "arguments":
- * object, "id": anything}, answered by {"return": ...} or {"error": {"class", "desc"}}, with the id.
+ * object, "id": anything}, answered by {"return": ...} or {"error": {"class", "desc"}}, with the
+ * id.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * human-monitor-command: what people type after `xl qemu-monitor-command <domain>`. Each line is one
- * of the table's words; most run the command of the protocol and put its answer in a sentence.
+ * human-monitor-command: what people type after `xl qemu-monitor-command <domain>`. Each line is
+ * one of the table's words; most run the command of the protocol and put its answer in a sentence.
  *
  * Not modelled: everything of QEMU's human monitor that isn't in the table.
  */
@@ -204,7 +204,8 @@ static void info_blockstats(struct line *line) {
 
 static void info_pci(struct line *line) {
     struct json_object *buses = ask(line, "query-pci", NULL);
-    struct json_object *list = buses ? part_of(json_object_array_get_idx(buses, 0), "devices") : NULL;
+    struct json_object *list =
+        buses ? part_of(json_object_array_get_idx(buses, 0), "devices") : NULL;
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         struct json_object *d = json_object_array_get_idx(list, i), *id = part_of(d, "id");
         say(line->out, "  Bus  0, device %3s, function %s:\r\n", text_of(d, "slot"),
@@ -217,7 +218,8 @@ static void info_pci(struct line *line) {
         for (size_t n = 0; n < json_object_array_length(regions); n++) {
             struct json_object *r = json_object_array_get_idx(regions, n);
             say(line->out, "      BAR%s: %s at 0x%llx, size 0x%llx\r\n", text_of(r, "bar"),
-                text_of(r, "type"), (unsigned long long)json_object_get_int64(part_of(r, "address")),
+                text_of(r, "type"),
+                (unsigned long long)json_object_get_int64(part_of(r, "address")),
                 (unsigned long long)json_object_get_int64(part_of(r, "size")));
         }
     }

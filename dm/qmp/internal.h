@@ -125,7 +125,8 @@ void mediums_free(struct qmp *qmp);
 /* cmd_input.c */
 void keys_free(struct qmp *qmp);
 
-/* keynames.c: KEY_* of a QKeyCode or of a PC scan code (0x80 added for those after 0xe0); 0: none. */
+/* keynames.c: KEY_* of a QKeyCode or of a PC scan code (0x80 added for those after 0xe0); 0:
+ * none. */
 unsigned key_by_name(const char *name);
 unsigned key_by_number(int64_t number);
 

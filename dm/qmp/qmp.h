@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine protocol's monitors: sockets on which libxl, xentop and people ask and command in JSON.
- * Each monitor of the config is one listening socket that serves one client at a time, or one
+ * The machine protocol's monitors: sockets on which libxl, xentop and people ask and command in
+ * JSON. Each monitor of the config is one listening socket that serves one client at a time, or one
  * connection out. They listen as soon as qmp_open returns, before there is a machine. One thread.
  */
 #ifndef QMP_QMP_H

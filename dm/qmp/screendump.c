@@ -2,9 +2,9 @@
 /*
  * The screen into a file: PPM (P6) or PNG (RFC 2083 with RFC 1950 and 1951).
  *
- * The PNG is made here, not by libpng: screens are mostly runs, for which the Up filter and matches at
- * distance 1 in the fixed code do nearly as well as a search, and the device model needn't load two
- * libraries at each start for a command that few give.
+ * The PNG is made here, not by libpng: screens are mostly runs, for which the Up filter and matches
+ * at distance 1 in the fixed code do nearly as well as a search, and the device model needn't load
+ * two libraries at each start for a command that few give.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One client's conversation: bytes in, documents to dispatch, answers to a buffer. Every message out
- * is one line that ends with CR LF, which libxl looks for.
+ * One client's conversation: bytes in, documents to dispatch, answers to a buffer. Every message
+ * out is one line that ends with CR LF, which libxl looks for.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One fuzz program for all chips: bytes are things that happen to a specimen (fixture_play.h). The
- * specimen is named by HVMDM_SPECIMEN in the environment. With HVMDM_SCRIPT set too, what happens is
- * printed as a script for tests/regress. `fuzz_chip` is run by tests/fuzz/run; `replay_chip`, the
- * same without libFuzzer, replays the kept corpus in every test run.
+ * specimen is named by HVMDM_SPECIMEN in the environment. With HVMDM_SCRIPT set too, what happens
+ * is printed as a script for tests/regress. `fuzz_chip` is run by tests/fuzz/run; `replay_chip`,
+ * the same without libFuzzer, replays the kept corpus in every test run.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as ioreq slots and a buffered ring: decoding must end, stay inside what map gave, and give
- * back all it mapped. The first byte chooses where the memory behind strings has edges and holes.
+ * Any bytes as ioreq slots and a buffered ring: decoding must end, stay inside what map gave, and
+ * give back all it mapped. The first byte chooses where the memory behind strings has edges and
+ * holes.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A monitor's session under the fuzzer: the bytes are what a client sends, in pieces whose length is
- * the byte before each. The machine has a disk and a CD that changes; files that commands name are
- * opened only where nothing is there to harm: requests that name a path are left out.
+ * A monitor's session under the fuzzer: the bytes are what a client sends, in pieces whose length
+ * is the byte before each. The machine has a disk and a CD that changes; files that commands name
+ * are opened only where nothing is there to harm: requests that name a path are left out.
  */
 #include <fcntl.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a fuzz target over kept inputs without libFuzzer: `replay_X PATH...`. Directories are walked;
- * while inside one, HVMDM_SPECIMEN is its name. Prints how many inputs there were; a crash is the
- * verdict.
+ * Runs a fuzz target over kept inputs without libFuzzer: `replay_X PATH...`. Directories are
+ * walked; while inside one, HVMDM_SPECIMEN is its name. Prints how many inputs there were; a crash
+ * is the verdict.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -181,7 +181,8 @@ static void note(const struct play_op *op) {
     play_print(op, told[tell_to][told_count[tell_to]++ % 32], sizeof(told[0][0]));
 }
 
-/* The same mischief befalls the saved chip and the loaded one: all that is read must be the same. */
+/* The same mischief befalls the saved chip and the loaded one: all that is read must be the
+ * same. */
 static void law_loaded_goes_on(void **arg) {
     const struct specimen *specimen = *arg;
     for (unsigned seed = 0; specimen->ops->state && seed < SEEDS; seed++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A DVD-ROM drive through the ports of the secondary channel. "6" is ATA/ATAPI-6 (T13 1410D), "MMC" MMC-5,
- * "SPC" SPC-3.
+ * A DVD-ROM drive through the ports of the secondary channel. "6" is ATA/ATAPI-6 (T13 1410D), "MMC"
+ * MMC-5, "SPC" SPC-3.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,7 +190,8 @@ static void read_10(void **unused) {
     assert_int_equal(disc->stats.rd_ops, 1);
 }
 
-/* Blocks are whole sectors as long as the host's limit allows one; an odd limit is taken as even. */
+/* Blocks are whole sectors as long as the host's limit allows one; an odd limit is taken as
+ * even. */
 static void byte_count_limit(void **unused) {
     (void)unused;
     static const uint8_t read_4[12] = {0x28, 0, 0, 0, 0, 0, 0, 0, 4};

@@ -126,7 +126,8 @@ static void null_swallows(void **unused) {
     assert_int_equal(turn(), 0);
 }
 
-/* Nobody there: what is written is dropped and nothing wakes us. Then somebody comes, and leaves. */
+/* Nobody there: what is written is dropped and nothing wakes us. Then somebody comes, and
+ * leaves. */
 static void pty(void **unused) {
     (void)unused;
     start(&(struct chars_spec){.kind = CHARS_PTY, .id = "serial0", .fd = -1});
@@ -153,7 +154,8 @@ static void pty(void **unused) {
     }
 }
 
-/* A reader that stops: a bounded amount goes, then the chip is told "later"; it goes on, or leaves. */
+/* A reader that stops: a bounded amount goes, then the chip is told "later"; it goes on, or
+ * leaves. */
 static void pty_back_pressure(void **unused) {
     (void)unused;
     static char block[4096];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CL-GD5446 through ports, windows and BARs. Expected values follow from the Technical Reference Manual
- * (1996): extended modes (SR7, hidden DAC), banking (GR9 to GRB), write modes 4 and 5, BitBLT
- * (GR20 to GR35), hardware cursor (SR10 to SR13).
+ * CL-GD5446 through ports, windows and BARs. Expected values follow from the Technical Reference
+ * Manual (1996): extended modes (SR7, hidden DAC), banking (GR9 to GRB), write modes 4 and 5,
+ * BitBLT (GR20 to GR35), hardware cursor (SR10 to SR13).
  */
 #include <setjmp.h>
 #include <stdarg.h>

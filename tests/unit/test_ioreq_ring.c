@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests in pages as Xen lays them out (xen/include/public/hvm/ioreq.h), against a sink that writes
- * down what it is asked and memory with a hole and an edge.
+ * Requests in pages as Xen lays them out (xen/include/public/hvm/ioreq.h), against a sink that
+ * writes down what it is asked and memory with a hole and an edge.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,7 +129,7 @@ static int setup(void **state) {
     (void)state;
     memset(&b, 0, sizeof(b));
     b.engine.ops = &ops;
-    b.engine.sink = (struct engine_sink){&b,           sink_read,     sink_write,   sink_read_string,
+    b.engine.sink = (struct engine_sink){&b, sink_read, sink_write, sink_read_string,
                                          sink_write_string, sink_pci_read, sink_pci_write};
     b.ring = (struct ring){.engine = &b.engine, .slots = b.slots, .vcpus = VCPUS,
                            .buffered = &b.buffered.page, .invalidate = invalidate};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The standard VGA through its ports, window and BARs, as seen in its picture. Expected values follow
- * from the IBM PS/2 Video Subsystem Technical Reference (1992), chapter 2, and the Bochs VBE
+ * The standard VGA through its ports, window and BARs, as seen in its picture. Expected values
+ * follow from the IBM PS/2 Video Subsystem Technical Reference (1992), chapter 2, and the Bochs VBE
  * documentation.
  */
 #include <setjmp.h>

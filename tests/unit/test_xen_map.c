@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of foreign mappings, against a stand-in for libxenforeignmemory in this file: guest pages
- * are pages of a memfd, some are absent, each mapping is counted.
+ * The table of foreign mappings, against a stand-in for libxenforeignmemory in this file: guest
+ * pages are pages of a memfd, some are absent, each mapping is counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
