@@ -48,8 +48,8 @@ struct drive_ops {
 struct drive {
     const char *id;       /* of the -drive or -device: "ide-5632", "ide0-hd0" */
     const char *qdev_id;  /* of the -device, or "" */
-    const char *filename; /* as configured or inserted; NULL: empty */
-    const char *format;
+    const char *filename; /* as configured or inserted, by strdup; NULL: empty */
+    const char *format;   /* one that stays */
     struct block *block;  /* NULL: empty or unplugged */
     const struct drive_ops *ops;
     void *dev;

@@ -10,40 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/mem.h"
+#include "core/bits.h"
 #include "internal.h"
-
-/* The names of an inserted medium, which the drive points at. */
-struct medium {
-    const struct drive *drive;
-    char *filename, *format;
-    struct medium *next;
-};
-
-static void free_medium(struct medium *medium) {
-    free(medium->filename);
-    free(medium->format);
-    mem_free(medium);
-}
-
-void mediums_free(struct qmp *qmp) {
-    while (qmp->mediums) {
-        struct medium *medium = qmp->mediums;
-        qmp->mediums = medium->next;
-        free_medium(medium);
-    }
-}
-
-static void forget_medium(struct qmp *qmp, const struct drive *drive) {
-    for (struct medium **m = &qmp->mediums; *m; m = &(*m)->next) {
-        if ((*m)->drive == drive) {
-            struct medium *gone = *m;
-            *m = gone->next;
-            free_medium(gone);
-            return;
-        }
-    }
-}
 
 static const char *or_empty(const char *text) {
     return text ? text : "";
@@ -54,8 +22,7 @@ static bool locked(const struct drive *drive) {
 }
 
 static struct json_object *inserted(const struct drive *drive) {
-    static const char *const zero[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr",
-                                       "detect_zeroes", NULL};
+    static const char *const zero[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
     struct json_object *info = json_object_new_object(), *image = json_object_new_object();
     const char *filename = or_empty(drive->filename), *format = or_empty(drive->format);
     format = *format ? format : "raw";
@@ -142,13 +109,13 @@ static bool tray_opens(struct call *call, const struct drive *drive) {
     return false;
 }
 
-static void change(struct qmp *qmp, struct drive *drive, struct block *medium) {
+static void change(struct drive *drive, struct block *medium) {
     struct block *old = drive->ops->change(drive->dev, medium);
     drive->block = medium;
     if (old)
         block_put(old);
-    drive->filename = drive->format = NULL;
-    forget_medium(qmp, drive);
+    free((char *)drive->filename);
+    drive->filename = NULL;
 }
 
 static void tray_event(struct qmp *qmp, const struct drive *drive, bool open) {
@@ -164,7 +131,7 @@ static struct json_object *cmd_eject(struct call *call) {
     struct drive *drive = named_drive(call);
     if (!drive || !tray_opens(call, drive) || !drive->block)
         return NULL;
-    change(call->qmp, drive, NULL);
+    change(drive, NULL);
     tray_event(call->qmp, drive, true);
     return NULL;
 }
@@ -176,14 +143,13 @@ static const char *shown_name(struct call *call, const char *filename) {
     return slash ? slash : filename;
 }
 
-static void keep_names(struct call *call, struct drive *drive, const char *filename,
-                       const char *format) {
-    struct medium *medium = mem_new(sizeof(*medium));
-    *medium = (struct medium){drive, strdup(shown_name(call, filename)), strdup(format),
-                              call->qmp->mediums};
-    call->qmp->mediums = medium;
-    drive->filename = medium->filename;
-    drive->format = medium->format;
+/* A name that outlives the request. */
+static const char *format_name(const char *format) {
+    static const char *const names[] = {"qcow2", "qcow", "qed", "vpc", "vhdx", "vmdk", "vdi"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(names[i], format))
+            return names[i];
+    return "raw";
 }
 
 /* retain (the drive's own way), read-only or read-write */
@@ -218,8 +184,9 @@ static struct json_object *cmd_change_medium(struct call *call) {
     if (!medium)
         return call_fail(call, GENERIC_ERROR, "%s", why);
     bool had = drive->block;
-    change(call->qmp, drive, medium);
-    keep_names(call, drive, filename, format);
+    change(drive, medium);
+    drive->filename = strdup(shown_name(call, filename));
+    drive->format = format_name(format);
     if (had)
         tray_event(call->qmp, drive, true);
     tray_event(call->qmp, drive, false);

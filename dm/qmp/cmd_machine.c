@@ -99,6 +99,7 @@ static struct json_object *cmd_cont(struct call *call) {
 static struct json_object *cmd_quit(struct call *call) {
     if (!call->qmp->ops->quit)
         return not_done(call, "quit");
+    qmp_event(call->qmp, "SHUTDOWN", "{\"guest\":false,\"reason\":\"host-qmp-quit\"}");
     call->qmp->ops->quit(call->qmp->arg);
     return NULL;
 }

@@ -42,7 +42,6 @@ struct qmp {
     struct monitor *monitors;
     struct fdset *fdsets;
     struct keys *keys;      /* made by the first send-key */
-    struct medium *mediums; /* names of what was inserted */
     enum run_state last_state;
     bool busy; /* inside a command, which may turn the loop */
 };
@@ -118,9 +117,6 @@ int open_file(struct call *call, const char *filename, int flags);
 bool is_fdset(const char *filename);
 const char *fdset_name(struct qmp *qmp, const char *filename); /* the opaque of its fd, or NULL */
 void fdsets_free(struct qmp *qmp);
-
-/* cmd_block.c */
-void mediums_free(struct qmp *qmp);
 
 /* cmd_input.c */
 void keys_free(struct qmp *qmp);

@@ -344,7 +344,6 @@ void qmp_free(struct qmp *qmp) {
     }
     fdsets_free(qmp);
     keys_free(qmp);
-    mediums_free(qmp);
     mem_free(qmp);
 }
 

@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     session_free(&session);
     qmp_last_client_left(&qmp);
     qmp_machine(&qmp, NULL);
-    mediums_free(&qmp);
+    free((char *)cd.filename);
     if (cd.block)
         block_put(cd.block);
     fixture_done(&fx);

@@ -202,6 +202,7 @@ static int teardown(void **state) {
     assert_int_not_equal(stat(b->path, &st), 0); /* no socket stays behind */
     if (b->cd.block)
         block_put(b->cd.block);
+    free((char *)b->cd.filename);
     input_remove(b->fx.input, &b->sink);
     fixture_done(&b->fx);
     loop_free(b->loop);
@@ -472,7 +473,7 @@ static void test_run_states(void **state) {
     EXPECT_IN("{\"execute\":\"system_reset\"}", "\"RESET\",\"data\":{\"guest\":false");
     assert_int_equal(b->power_buttons, 1);
     assert_int_equal(b->resets, 1);
-    EXPECT("{\"execute\":\"quit\",\"id\":9}", "{\"return\":{},\"id\":9}");
+    EXPECT_IN("{\"execute\":\"quit\",\"id\":9}", "{\"return\":{},\"id\":9}\r\n");
     assert_true(b->quit);
     close(fd);
 }
@@ -717,7 +718,7 @@ static void test_probe(void **state) {
            "{\"error\":{\"class\":\"GenericError\",\"desc\":\"query-pci: there is no machine\"}}");
     EXPECT_IN("{\"execute\":\"query-chardev\"}", "\"fd:");
     EXPECT_IN(HUMAN("info pci"), "there is no machine");
-    EXPECT("{\"execute\":\"quit\"}", "{\"return\":{}}");
+    EXPECT_IN("{\"execute\":\"quit\"}", "{\"return\":{}}\r\n");
     assert_true(b->quit);
     close(fd);
     qmp_free(qmp);
