@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fw_cfg, as docs/specs/fw_cfg.txt of QEMU describes it: a selector, a data port, and a DMA way that
- * copies a whole item into guest memory for one port access.
+ * fw_cfg, as docs/specs/fw_cfg.txt of QEMU describes it: a selector, a data port, and a DMA way
+ * that copies a whole item into guest memory for one port access.
  *
  * Not modelled: writing to items.
  */

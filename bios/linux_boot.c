@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Linux/x86 boot protocol, 2.00 to 2.15: Documentation/arch/x86/boot.rst. The kernel's own header
- * is filled in on a copy of its set-up sectors, and the ROM gets a list of DMA descriptors that bring
- * everything to its place in one port access each.
+ * The Linux/x86 boot protocol, 2.00 to 2.15: Documentation/arch/x86/boot.rst. The kernel's own
+ * header is filled in on a copy of its set-up sectors, and the ROM gets a list of DMA descriptors
+ * that bring everything to its place in one port access each.
  *
  * Not done: protocols before 2.00, multiboot, kernels that are only ELF.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Direct boot of a Linux kernel: what a boot loader does by the Linux boot protocol is prepared here
- * and handed to an option ROM of ours through fw_cfg. One thread.
+ * Direct boot of a Linux kernel: what a boot loader does by the Linux boot protocol is prepared
+ * here and handed to an option ROM of ours through fw_cfg. One thread.
  */
 #ifndef BIOS_LINUX_BOOT_H
 #define BIOS_LINUX_BOOT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The option ROM of linux_rom.S, as bytes, and the places in it that linux_boot.c fills in. Its last
- * byte is for the checksum.
+ * The option ROM of linux_rom.S, as bytes, and the places in it that linux_boot.c fills in. Its
+ * last byte is for the checksum.
  */
 #ifndef BIOS_LINUX_ROM_H
 #define BIOS_LINUX_ROM_H

@@ -193,7 +193,8 @@ static const uint8_t *rom(uint8_t *buf) {
     return buf;
 }
 
-/* What the ROM's code does with its table: each descriptor, given to fw_cfg, puts its blob in place. */
+/* What the ROM's code does with its table: each descriptor, given to fw_cfg, puts its blob in
+ * place. */
 static void rom_and_its_table(void **unused) {
     (void)unused;
     uint8_t buf[1024];
