@@ -29,7 +29,9 @@ enum { ZEROS = 4096 };
 
 struct item {
     uint16_t key;
-    const uint8_t *bytes; /* or NULL: `value` */
+    const uint8_t *bytes;           /* or NULL: */
+    const struct fw_cfg_blob *blob; /* from blob_off on; or NULL: `value` */
+    uint32_t blob_off;
     uint32_t len;
     uint8_t value[INLINE];
 };
@@ -66,6 +68,14 @@ void fw_cfg_add(struct fw_cfg *s, uint16_t key, const void *bytes, uint32_t len)
     item->len = len;
 }
 
+void fw_cfg_add_blob(struct fw_cfg *s, uint16_t key, const struct fw_cfg_blob *blob,
+                     uint32_t off, uint32_t len) {
+    struct item *item = new_item(s, key);
+    item->blob = blob;
+    item->blob_off = off;
+    item->len = len;
+}
+
 static void add_value(struct fw_cfg *s, uint16_t key, unsigned size, uint64_t val) {
     struct item *item = new_item(s, key);
     store_le(item->value, size, val);
@@ -96,11 +106,19 @@ static const struct item *selected(const struct fw_cfg *s) {
     return NULL;
 }
 
-/* What is left of the selected item from the offset on. */
-static const uint8_t *rest(const struct fw_cfg *s, uint32_t *len) {
-    const struct item *item = selected(s);
-    *len = item && s->offset < item->len ? item->len - s->offset : 0;
-    return *len ? (item->bytes ? item->bytes : item->value) + s->offset : NULL;
+/* How much is left of the selected item from the offset on. */
+static uint32_t rest(const struct fw_cfg *s, const struct item *item) {
+    return item && s->offset < item->len ? item->len - s->offset : 0;
+}
+
+/* n bytes, no more than are left. */
+static bool fetch(const struct fw_cfg *s, const struct item *item, uint32_t off, void *buf,
+                  size_t n) {
+    uint32_t at = s->offset + off;
+    if (item->blob)
+        return item->blob->read(item->blob->arg, (uint64_t)item->blob_off + at, buf, n);
+    memcpy(buf, (item->bytes ? item->bytes : item->value) + at, n);
+    return true;
 }
 
 static void advance(struct fw_cfg *s, uint32_t by) {
@@ -114,15 +132,15 @@ static void select_item(struct fw_cfg *s, uint16_t key) {
 
 /* ---- selector and data ---- */
 
+/* What can't be read is zeros. */
 static unsigned data_read_string(void *dev, uint64_t off, unsigned size, void *buf, unsigned n) {
     struct fw_cfg *s = dev;
-    uint32_t len;
     if (off != DATA || size != 1)
         return 0;
-    const uint8_t *bytes = rest(s, &len);
-    len = MIN(len, n);
-    if (len)
-        memcpy(buf, bytes, len);
+    const struct item *item = selected(s);
+    uint32_t len = MIN(rest(s, item), n);
+    if (!len || !fetch(s, item, 0, buf, len))
+        len = 0;
     memset((uint8_t *)buf + len, 0, n - len);
     advance(s, n);
     return n;
@@ -147,16 +165,32 @@ static const struct io_ops port_ops = {
 
 /* ---- DMA ---- */
 
+/* len bytes of the item, straight into guest memory. False: not all of it is RAM, or a file fails. */
+static bool dma_item(struct fw_cfg *s, const struct item *item, uint64_t gpa, uint32_t len) {
+    struct engine *engine = s->dma.engine;
+    for (uint32_t done = 0; done < len;) {
+        size_t n = len - done;
+        void *host = engine->ops->map(engine, gpa + done, &n, true);
+        if (!host)
+            return false;
+        bool ok = fetch(s, item, done, host, n);
+        engine->ops->unmap(engine, host, gpa + done, n, true);
+        if (!ok)
+            return false;
+        done += (uint32_t)n;
+    }
+    return true;
+}
+
 static bool dma_out(struct fw_cfg *s, uint64_t gpa, uint32_t n) {
     static const uint8_t zeros[ZEROS];
-    uint32_t len;
-    const uint8_t *bytes = rest(s, &len);
-    len = MIN(len, n);
+    const struct item *item = selected(s);
+    uint32_t len = MIN(rest(s, item), n);
     if (n - len > ZEROS || gpa > UINT64_MAX - n)
         return false;
+    bool ok = !len || dma_item(s, item, gpa, len);
     advance(s, n);
-    return (!len || dma_write(&s->dma, gpa, bytes, len)) &&
-           (n == len || dma_write(&s->dma, gpa + len, zeros, n - len));
+    return ok && (n == len || dma_write(&s->dma, gpa + len, zeros, n - len));
 }
 
 static void run_descriptor(struct fw_cfg *s, uint64_t gpa) {

@@ -7,6 +7,7 @@
 #define BIOS_FW_CFG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/device.h"
@@ -39,8 +40,18 @@ struct fw_cfg_pins {
 struct fw_cfg *fw_cfg_new(const struct fw_cfg_pins *pins);
 extern const struct device_ops fw_cfg_device;
 
-/* Before the guest runs. The bytes stay the caller's and outlive the device. */
+/* A file that is too big to be kept in memory: read fills buf from off on; false: it can't. */
+struct fw_cfg_blob {
+    uint64_t len;
+    bool (*read)(void *arg, uint64_t off, void *buf, size_t n);
+    void *arg;
+};
+
+/* Before the guest runs. Bytes and blobs stay the caller's and outlive the device. */
 void fw_cfg_add(struct fw_cfg *fw_cfg, uint16_t key, const void *bytes, uint32_t len);
+/* [off, off + len) of the blob. */
+void fw_cfg_add_blob(struct fw_cfg *fw_cfg, uint16_t key, const struct fw_cfg_blob *blob,
+                     uint32_t off, uint32_t len);
 void fw_cfg_add32(struct fw_cfg *fw_cfg, uint16_t key, uint32_t val);
 /* A named file; its key follows from the order. */
 void fw_cfg_add_file(struct fw_cfg *fw_cfg, const char *name, const void *bytes, uint32_t len);

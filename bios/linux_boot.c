@@ -34,6 +34,9 @@ enum { REAL_OLD = 0x90000, CMDLINE_OLD = 0x9a000, REAL_NEW = 0x10000, CMDLINE_NE
 /* The top of low RAM is the firmware's: its tables and the rings of its drivers. */
 enum { FIRMWARE_TOP = 2 << 20, PAGE = 4096 };
 
+/* The header is in the first two sectors. */
+enum { HEAD = 1024 };
+
 enum { CMDLINE_LIMIT_OLD = 255, INITRD_MAX_OLD = 0x37ffffff };
 
 struct linux_boot {
@@ -54,25 +57,29 @@ static bool refuse(char *why, size_t why_len, const char *text) {
     return false;
 }
 
-static bool is_linux(const struct linux_boot_files *f, char *why, size_t why_len) {
-    if (f->kernel_len < 1024 || f->kernel_len > UINT32_MAX / 2)
-        return refuse(why, why_len, "the file is too short or too long for a Linux kernel");
-    if (load_le16(f->kernel + BOOT_FLAG) != 0xaa55 || load_le32(f->kernel + HEADER_MAGIC) != HDRS)
-        return refuse(why, why_len, "not a Linux bzImage (no \"HdrS\" at 0x202); multiboot and ELF "
-                                    "images can't be booted directly");
-    return true;
+static bool is_linux(const uint8_t *head) {
+    return load_le16(head + BOOT_FLAG) == 0xaa55 && load_le32(head + HEADER_MAGIC) == HDRS;
 }
 
 static bool take_setup(struct linux_boot *b, const struct linux_boot_files *f, char *why,
                        size_t why_len) {
-    unsigned sectors = f->kernel[SETUP_SECTS] ? f->kernel[SETUP_SECTS] : 4;
+    const struct fw_cfg_blob *kernel = f->kernel;
+    uint8_t head[HEAD];
+    if (kernel->len < HEAD || kernel->len > UINT32_MAX / 2)
+        return refuse(why, why_len, "the file is too short or too long for a Linux kernel");
+    if (!kernel->read(kernel->arg, 0, head, HEAD))
+        return refuse(why, why_len, "the file can't be read");
+    if (!is_linux(head))
+        return refuse(why, why_len, "not a Linux bzImage (no \"HdrS\" at 0x202); multiboot and ELF "
+                                    "images can't be booted directly");
+    unsigned sectors = head[SETUP_SECTS] ? head[SETUP_SECTS] : 4;
     b->setup_len = (sectors + 1) * 512;
-    if (b->setup_len >= f->kernel_len)
+    if (b->setup_len >= kernel->len)
         return refuse(why, why_len, "the kernel ends inside its set-up sectors");
-    b->kernel_len = (uint32_t)f->kernel_len - b->setup_len;
+    b->kernel_len = (uint32_t)kernel->len - b->setup_len;
     b->setup = mem_new(b->setup_len);
-    memcpy(b->setup, f->kernel, b->setup_len);
-    return true;
+    return kernel->read(kernel->arg, 0, b->setup, b->setup_len) ||
+           refuse(why, why_len, "the file can't be read");
 }
 
 static bool take_cmdline(struct linux_boot *b, const struct linux_boot_files *f, char *why,
@@ -109,7 +116,7 @@ static bool place_initrd(struct linux_boot *b, const struct linux_boot_files *f,
     uint64_t max = version(b) >= 0x203 ? load_le32(b->setup + INITRD_ADDR_MAX) : INITRD_MAX_OLD;
     uint64_t ram = f->low_ram > FIRMWARE_TOP ? f->low_ram - FIRMWARE_TOP : 0;
     uint64_t end = MIN(max + 1, ram);
-    uint64_t size = f->initrd ? f->initrd_len : 0;
+    uint64_t size = f->initrd ? f->initrd->len : 0;
     if (kernel_end + size > end || (b->kernel_at == KERNEL_LOW && b->kernel_len > 0x80000)) {
         snprintf(why, why_len,
                  "-kernel: the kernel (up to %#llx) and an initrd of %llu bytes don't fit below "
@@ -157,18 +164,17 @@ static void fill_in_header(struct linux_boot *b, const struct linux_boot_files *
     }
     if (f->initrd) {
         store_le32(b->setup + RAMDISK_IMAGE, b->initrd_at);
-        store_le32(b->setup + RAMDISK_SIZE, (uint32_t)f->initrd_len);
+        store_le32(b->setup + RAMDISK_SIZE, (uint32_t)f->initrd->len);
     }
     set_video_mode(b);
 }
 
 /* ---- the ROM and fw_cfg ---- */
 
-static void add_item(struct fw_cfg *fw_cfg, uint16_t addr_key, uint16_t size_key,
-                     uint16_t data_key, uint32_t addr, const void *bytes, uint32_t len) {
+static void add_place(struct fw_cfg *fw_cfg, uint16_t addr_key, uint16_t size_key, uint32_t addr,
+                      uint32_t len) {
     fw_cfg_add32(fw_cfg, addr_key, addr);
     fw_cfg_add32(fw_cfg, size_key, len);
-    fw_cfg_add(fw_cfg, data_key, bytes, len);
 }
 
 static void descriptor(uint8_t *to, uint16_t key, uint32_t len, uint32_t addr) {
@@ -193,8 +199,8 @@ static void make_rom(struct linux_boot *b, const struct linux_boot_files *f) {
     descriptor(table + 16 * n++, FW_CFG_SETUP_DATA, b->setup_len, b->real);
     descriptor(table + 16 * n++, FW_CFG_CMDLINE_DATA, b->cmdline_len, b->cmdline_at);
     descriptor(table + 16 * n++, FW_CFG_KERNEL_DATA, b->kernel_len, b->kernel_at);
-    if (f->initrd_len && f->initrd)
-        descriptor(table + 16 * n++, FW_CFG_INITRD_DATA, (uint32_t)f->initrd_len, b->initrd_at);
+    if (f->initrd && f->initrd->len)
+        descriptor(table + 16 * n++, FW_CFG_INITRD_DATA, (uint32_t)f->initrd->len, b->initrd_at);
     store_le16(b->rom + (linux_rom_count - linux_rom), (uint16_t)n);
     store_le16(b->rom + (linux_rom_segment - linux_rom), (uint16_t)(b->real >> 4));
     uint32_t stack = MIN(b->cmdline_at - b->real, 0xfff0u) & ~15u;
@@ -207,16 +213,17 @@ static void make_rom(struct linux_boot *b, const struct linux_boot_files *f) {
 static void publish(struct fw_cfg *fw_cfg, const struct linux_boot *b,
                     const struct linux_boot_files *f) {
     static const char bootorder[] = "/rom@genroms/linuxboot.bin";
+    add_place(fw_cfg, FW_CFG_SETUP_ADDR, FW_CFG_SETUP_SIZE, b->real, b->setup_len);
     fw_cfg_add(fw_cfg, FW_CFG_SETUP_DATA, b->setup, b->setup_len);
-    fw_cfg_add32(fw_cfg, FW_CFG_SETUP_ADDR, b->real);
-    fw_cfg_add32(fw_cfg, FW_CFG_SETUP_SIZE, b->setup_len);
-    add_item(fw_cfg, FW_CFG_KERNEL_ADDR, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, b->kernel_at,
-             f->kernel + b->setup_len, b->kernel_len);
-    add_item(fw_cfg, FW_CFG_CMDLINE_ADDR, FW_CFG_CMDLINE_SIZE, FW_CFG_CMDLINE_DATA,
-             b->cmdline_at, b->cmdline, b->cmdline_len);
-    if (f->initrd)
-        add_item(fw_cfg, FW_CFG_INITRD_ADDR, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA,
-                 b->initrd_at, f->initrd, (uint32_t)f->initrd_len);
+    add_place(fw_cfg, FW_CFG_KERNEL_ADDR, FW_CFG_KERNEL_SIZE, b->kernel_at, b->kernel_len);
+    fw_cfg_add_blob(fw_cfg, FW_CFG_KERNEL_DATA, f->kernel, b->setup_len, b->kernel_len);
+    add_place(fw_cfg, FW_CFG_CMDLINE_ADDR, FW_CFG_CMDLINE_SIZE, b->cmdline_at, b->cmdline_len);
+    fw_cfg_add(fw_cfg, FW_CFG_CMDLINE_DATA, b->cmdline, b->cmdline_len);
+    if (f->initrd) {
+        uint32_t len = (uint32_t)f->initrd->len;
+        add_place(fw_cfg, FW_CFG_INITRD_ADDR, FW_CFG_INITRD_SIZE, b->initrd_at, len);
+        fw_cfg_add_blob(fw_cfg, FW_CFG_INITRD_DATA, f->initrd, 0, len);
+    }
     fw_cfg_add_file(fw_cfg, "bootorder", bootorder, sizeof(bootorder));
     fw_cfg_add_file(fw_cfg, "genroms/linuxboot.bin", b->rom,
                     (uint32_t)(linux_rom_end - linux_rom));
@@ -225,8 +232,7 @@ static void publish(struct fw_cfg *fw_cfg, const struct linux_boot *b,
 struct linux_boot *linux_boot_new(struct fw_cfg *fw_cfg, const struct linux_boot_files *files,
                                   char *why, size_t why_len) {
     struct linux_boot *b = mem_new(sizeof(*b));
-    if (!is_linux(files, why, why_len) || !take_setup(b, files, why, why_len) ||
-        !take_cmdline(b, files, why, why_len)) {
+    if (!take_setup(b, files, why, why_len) || !take_cmdline(b, files, why, why_len)) {
         linux_boot_free(b);
         return NULL;
     }

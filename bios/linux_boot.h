@@ -13,12 +13,10 @@
 
 struct linux_boot;
 
-/* The bytes stay the caller's and outlive the result. */
+/* The files stay the caller's and outlive fw_cfg. */
 struct linux_boot_files {
-    const uint8_t *kernel;
-    size_t kernel_len;
-    const uint8_t *initrd; /* NULL: none */
-    size_t initrd_len;
+    const struct fw_cfg_blob *kernel;
+    const struct fw_cfg_blob *initrd; /* NULL: none */
     const char *cmdline; /* NULL: "" */
     uint64_t low_ram;    /* bytes of RAM below 4 GiB */
 };

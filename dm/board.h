@@ -22,6 +22,7 @@ struct board {
     struct piix4_pm *pm; /* NULL: -no-acpi */
     struct piix_ide *ide;
     struct i8042 *i8042;
+    struct kernel *kernel; /* NULL: no -kernel */
     /* ISA lines: each is the wire-OR of what hangs on it */
     uint32_t isa_inputs[ISA_IRQS];
     unsigned isa_taken[ISA_IRQS];

@@ -16,6 +16,7 @@
 #include "core/mem.h"
 #include "disk/piix_ide.h"
 #include "drives.h"
+#include "kernel.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
 #include "pc/i440fx.h"
@@ -170,9 +171,13 @@ static void preset_boot(uint8_t *ram, const char *order) {
     ram[CMOS_BOOT_3RD] = (uint8_t)(code[2] << 4);
 }
 
-static void preset_cmos(const struct config *config, uint8_t *ram) {
+static uint64_t low_ram(const struct config *config) {
     uint64_t hole = config->max_below_4g ? config->max_below_4g : RAM_HOLE;
-    uint64_t low = MIN(config->ram, hole), high = config->ram - low;
+    return MIN(config->ram, hole);
+}
+
+static void preset_cmos(const struct config *config, uint8_t *ram) {
+    uint64_t low = low_ram(config), high = config->ram - low;
     ram[CMOS_EQUIPMENT] = 0x06; /* coprocessor, PS/2 mouse */
     store_size(&ram[CMOS_BASE_LO], &ram[CMOS_BASE_HI], 640, 640);
     uint64_t ext = low > MIB(1) ? low - MIB(1) : 0;
@@ -362,19 +367,13 @@ static bool draw_devices(struct board *b) {
     return strcmp(config->vga, "cirrus") ? draw_stdvga(b, NULL) : draw_cirrus(b, NULL);
 }
 
-static bool draw_kernel(struct board *b) {
-    const struct config *config = b->machine->config;
-    (void)config;
-    return true;
-}
-
 static bool draw(struct board *b) {
     draw_chipset(b);
     draw_power(b);
     if (!draw_ide(b) || !ports_add(b))
         return false;
     draw_platform(b);
-    if (!draw_devices(b) || !draw_kernel(b))
+    if (!draw_devices(b) || !kernel_add(b, low_ram(b->machine->config)))
         return false;
     /* Which slots can be ejected is known once all cards are in. */
     if (b->gpe)
@@ -442,6 +441,7 @@ void machine_free(struct machine *m) {
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);
     drives_free(m);
     ports_free(b);
+    kernel_free(b);
     while (b->rom_count-- > 0)
         rom_close(&b->roms[b->rom_count]);
     input_free(m->input);

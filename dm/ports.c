@@ -5,6 +5,7 @@
 #include "ports.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "board.h"
 #include "chars.h"
@@ -43,7 +44,7 @@ struct chars *ports_open(struct loop *loop, const struct config_chardev *c, char
 static struct chars *line_of(const struct board *b, const char *id) {
     const struct machine *m = b->machine;
     for (unsigned i = 0; i < m->chars_count; i++)
-        if (m->chars[i]->id == id)
+        if (!strcmp(m->chars[i]->id, id))
             return m->chars[i];
     return NULL;
 }

@@ -68,6 +68,14 @@ static void set_flags(struct xen_platform *s, uint8_t val) {
     s->flags = flags;
 }
 
+/* Also again after a load: what a board builds anew. */
+static void unplug_cards(struct xen_platform *s, unsigned mask) {
+    if (mask & UNPLUG_NICS && s->pins.unplug_nics)
+        s->pins.unplug_nics(s->pins.board);
+    if (mask & UNPLUG_NVME && s->pins.unplug_nvme)
+        s->pins.unplug_nvme(s->pins.board);
+}
+
 /* "Aux" counts only without "disks". */
 static void unplug(struct xen_platform *s, unsigned mask) {
     void *board = s->pins.board;
@@ -75,10 +83,7 @@ static void unplug(struct xen_platform *s, unsigned mask) {
         s->pins.unplug_disks(board, false);
     else if (mask & UNPLUG_AUX)
         s->pins.unplug_disks(board, true);
-    if (mask & UNPLUG_NICS)
-        s->pins.unplug_nics(board);
-    if (mask & UNPLUG_NVME)
-        s->pins.unplug_nvme(board);
+    unplug_cards(s, mask);
     mask &= UNPLUG_ALL;
     if (mask & (unsigned)~s->unplugged)
         log_info("the guest unplugs%s%s%s%s (driver %u, build %u)",
@@ -198,10 +203,7 @@ static bool platform_loaded(void *dev, char *why, size_t why_len) {
     pci_loaded(&s->pci);
     if (s->flags & FLAG_ROM_LOCK)
         s->pins.engine->ops->protect(s->pins.engine, ROM_BASE, ROM_SIZE, true);
-    if (s->unplugged & UNPLUG_NICS)
-        s->pins.unplug_nics(s->pins.board);
-    if (s->unplugged & UNPLUG_NVME)
-        s->pins.unplug_nvme(s->pins.board);
+    unplug_cards(s, s->unplugged);
     return true;
 }
 

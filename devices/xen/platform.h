@@ -27,8 +27,8 @@ struct xen_platform_pins {
     struct io_bus *io;
     struct engine *engine;
     void (*unplug_disks)(void *board, bool aux_only); /* aux: all but the primary master */
-    void (*unplug_nics)(void *board);
-    void (*unplug_nvme)(void *board);
+    void (*unplug_nics)(void *board); /* NULL: the board has none */
+    void (*unplug_nvme)(void *board); /* NULL: the board has none */
     void *board;
 };
 

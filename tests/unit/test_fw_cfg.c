@@ -112,6 +112,28 @@ static void dma_copies(void **unused) {
     assert_int_equal(fx.maps, 0);
 }
 
+static bool read_blob(void *arg, uint64_t off, void *buf, size_t n) {
+    memcpy(buf, blob + off, n);
+    return !*(bool *)arg;
+}
+
+/* A blob goes straight from its file to guest memory; a file that fails is an error, or zeros. */
+static void blobs(void **unused) {
+    (void)unused;
+    bool fails = false;
+    struct fw_cfg_blob file = {sizeof(blob), read_blob, &fails};
+    fw_cfg_add_blob(fw, 0x11, &file, 1000, 9000);
+    assert_int_equal(dma(0x11 << 16 | 0x08 | 0x02, 9000, 0x2345), 0);
+    assert_memory_equal(fx.ram + 0x2345, blob + 1000, 9000);
+    out16(&fx, 0x510, 0x11);
+    assert_int_equal(in8(&fx, 0x511), blob[1000]);
+    assert_int_equal(in8(&fx, 0x511), blob[1001]);
+    fails = true;
+    assert_int_equal(in8(&fx, 0x511), 0);
+    assert_int_equal(dma(0x11 << 16 | 0x08 | 0x02, 9000, 0x2345), 1);
+    assert_int_equal(fx.maps, 0);
+}
+
 static void dma_mistakes(void **unused) {
     (void)unused;
     assert_int_equal(dma(0x21 << 16 | 0x08 | 0x10, 4, 0x2000), 1); /* writing */
@@ -131,7 +153,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(fixed_items), TEST(directory), TEST(strings_are_bulk), TEST(dma_copies),
-        TEST(dma_mistakes),
+        TEST(blobs), TEST(dma_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,14 @@ static struct fw_cfg *fw;
 static struct linux_boot *boot;
 static uint8_t kernel[KERNEL_LEN], initrd[INITRD_LEN];
 static char why[512];
+static bool unreadable;
+
+static bool read_blob(void *arg, uint64_t off, void *buf, size_t n) {
+    memcpy(buf, (const uint8_t *)arg + off, n);
+    return !unreadable;
+}
+
+static struct fw_cfg_blob kernel_blob, initrd_blob;
 
 static int setup(void **unused) {
     (void)unused;
@@ -31,6 +39,9 @@ static int setup(void **unused) {
     fw = fw_cfg_new(
         &(struct fw_cfg_pins){.io = fx.io, .engine = &fx.engine, .cpus = 1, .max_cpus = 1});
     boot = NULL;
+    unreadable = false;
+    kernel_blob = (struct fw_cfg_blob){KERNEL_LEN, read_blob, kernel};
+    initrd_blob = (struct fw_cfg_blob){INITRD_LEN, read_blob, initrd};
     for (unsigned i = 0; i < KERNEL_LEN; i++)
         kernel[i] = (uint8_t)(i * 13 + i / 512);
     for (unsigned i = 0; i < INITRD_LEN; i++)
@@ -57,8 +68,7 @@ static int teardown(void **unused) {
 
 static void start(const char *cmdline, uint64_t low_ram) {
     boot = linux_boot_new(fw,
-                          &(struct linux_boot_files){kernel, KERNEL_LEN, initrd, INITRD_LEN,
-                                                     cmdline, low_ram},
+                          &(struct linux_boot_files){&kernel_blob, &initrd_blob, cmdline, low_ram},
                           why, sizeof(why));
 }
 
@@ -158,9 +168,11 @@ static void refusals(void **unused) {
     refused("", MIB(256), "set-up sectors");
     kernel[0x202] = 'h';
     refused("", MIB(256), "HdrS");
-    boot = linux_boot_new(fw, &(struct linux_boot_files){kernel, 100, NULL, 0, NULL, MIB(256)},
-                          why, sizeof(why));
-    assert_null(boot);
+    kernel_blob.len = 100;
+    refused("", MIB(256), "too short");
+    kernel_blob.len = KERNEL_LEN;
+    unreadable = true;
+    refused("", MIB(256), "read");
 }
 
 static uint8_t sum(const uint8_t *bytes, unsigned n) {

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of a direct kernel boot. They are read when the guest's ROM asks for them, straight into
+ * guest memory; nothing of them stays here. See kernel.h.
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "board.h"
+#include "config.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "linux_boot.h"
+
+struct file {
+    const char *path;
+    int fd; /* -1: none */
+    struct fw_cfg_blob blob;
+};
+
+struct kernel {
+    struct file kernel, initrd;
+    struct linux_boot *boot;
+};
+
+static bool file_read(void *arg, uint64_t off, void *buf, size_t n) {
+    const struct file *file = arg;
+    for (uint8_t *to = buf; n;) {
+        ssize_t got = pread(file->fd, to, n, (off_t)off);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            log_error("%s: at byte %llu: %s", file->path, (unsigned long long)off,
+                      got ? strerror(errno) : "the file has become shorter");
+            return false;
+        }
+        to += got;
+        off += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static bool file_open(struct board *b, struct file *file, const char *option, const char *path) {
+    struct stat st;
+    file->path = path;
+    file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    const char *wrong = NULL;
+    if (file->fd < 0 || fstat(file->fd, &st))
+        wrong = strerror(errno);
+    else if (!S_ISREG(st.st_mode))
+        wrong = "not a regular file";
+    else if (!st.st_size)
+        wrong = "the file is empty";
+    if (wrong) {
+        snprintf(b->why, b->why_len, "%s %s: %s", option, path, wrong);
+        return false;
+    }
+    file->blob = (struct fw_cfg_blob){(uint64_t)st.st_size, file_read, file};
+    return true;
+}
+
+bool kernel_add(struct board *b, uint64_t low_ram) {
+    struct machine *m = b->machine;
+    const struct config *config = m->config;
+    if (!config->kernel) {
+        if (config->initrd || config->append) {
+            snprintf(b->why, b->why_len, "%s without -kernel (kernel=)",
+                     config->initrd ? "-initrd" : "-append");
+            return false;
+        }
+        return true;
+    }
+    struct kernel *k = b->kernel = mem_new(sizeof(*k));
+    k->kernel.fd = k->initrd.fd = -1;
+    if (!file_open(b, &k->kernel, "-kernel", config->kernel) ||
+        (config->initrd && !file_open(b, &k->initrd, "-initrd", config->initrd)))
+        return false;
+    struct fw_cfg *fw_cfg = fw_cfg_new(&(struct fw_cfg_pins){
+        .io = m->io, .engine = m->engine, .cpus = (uint16_t)config->cpus,
+        .max_cpus = (uint16_t)config->max_cpus, .ram = config->ram,
+        .boot_menu = config->boot_menu});
+    board_add(b, &fw_cfg_device, fw_cfg, "fw_cfg");
+    const struct linux_boot_files files = {.kernel = &k->kernel.blob,
+                                           .initrd = config->initrd ? &k->initrd.blob : NULL,
+                                           .cmdline = config->append,
+                                           .low_ram = low_ram};
+    k->boot = linux_boot_new(fw_cfg, &files, b->why, b->why_len);
+    return k->boot;
+}
+
+void kernel_free(struct board *b) {
+    struct kernel *k = b->kernel;
+    if (!k)
+        return;
+    linux_boot_free(k->boot);
+    if (k->kernel.fd >= 0)
+        close(k->kernel.fd);
+    if (k->initrd.fd >= 0)
+        close(k->initrd.fd);
+    mem_free(k);
+}
