@@ -63,28 +63,44 @@ static uint64_t command_read(void *dev, uint64_t off, unsigned size) {
     struct ata_cable *cable = dev;
     if (off == ATA_DATA)
         return data_read(cable, size);
+    if (size == 1)
+        return register_read(cable, (enum ata_register)off);
     uint64_t val = 0;
     for (unsigned i = 0; i < size; i++)
         val |= (uint64_t)register_read(cable, (enum ata_register)(off + i)) << (8 * i);
     return val;
 }
 
-static void register_write(struct ata_cable *cable, enum ata_register reg, uint8_t val) {
-    if (reg == ATA_COMMAND && val == 0x90) {
-        cable->selected = 0;
-        for (unsigned i = 0; i < 2; i++)
-            ata_diagnose(&cable->drive[i]);
-    } else if (reg == ATA_COMMAND) {
-        ata_write(selected(cable), reg, val);
-    } else {
-        if (reg == ATA_DEVICE)
-            cable->selected = val & ATA_DEV ? 1 : 0;
-        for (unsigned i = 0; i < 2; i++)
+static void diagnose(struct ata_cable *cable) {
+    cable->selected = 0;
+    for (unsigned i = 0; i < 2; i++)
+        ata_diagnose(&cable->drive[i]);
+}
+
+static void latch(struct ata_cable *cable, enum ata_register reg, uint8_t val) {
+    for (unsigned i = 0; i < 2; i++)
+        if (ata_is_there(&cable->drive[i]))
             ata_write(&cable->drive[i], reg, val);
-    }
+}
+
+static void register_write(struct ata_cable *cable, enum ata_register reg, uint8_t val) {
     struct ata_drive *d = &cable->drive[0];
-    if (reg == ATA_DEVICE)
+    switch (reg) {
+    case ATA_COMMAND:
+        if (val == 0x90)
+            diagnose(cable);
+        else
+            ata_write(selected(cable), reg, val);
+        break;
+    case ATA_DEVICE:
+        latch(cable, reg, val);
+        cable->selected = val & ATA_DEV ? 1 : 0;
         d->ops->interrupt(d->host, d);
+        break;
+    default:
+        latch(cable, reg, val);
+        break;
+    }
 }
 
 static void data_write(struct ata_cable *cable, unsigned size, uint32_t val) {
@@ -97,6 +113,10 @@ static void command_write(void *dev, uint64_t off, unsigned size, uint64_t val) 
     struct ata_cable *cable = dev;
     if (off == ATA_DATA) {
         data_write(cable, size, (uint32_t)val);
+        return;
+    }
+    if (size == 1) {
+        register_write(cable, (enum ata_register)off, (uint8_t)val);
         return;
     }
     for (unsigned i = 0; i < size; i++)
