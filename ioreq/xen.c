@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The engine on Xen: libxendevicemodel for the ioreq server and interrupts, libxenevtchn for the
- * channels, libxenforeignmemory for pages, libxencall for the two hypercalls that have no library
- * with a stable interface (memory_op, hvm_op). libxenctrl is not used: its interface changes with
- * every Xen.
+ * channels, libxenforeignmemory for pages, libxencall for the three hypercalls that have no library
+ * with a stable interface (memory_op, hvm_op, domctl). libxenctrl is not used: its interface changes
+ * with every Xen.
  *
  * A wake is: one read of all ports that fired, the requests with a notification each, as early as
  * possible, and one write that unmasks all ports.
@@ -17,6 +17,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define __XEN_TOOLS__ 1 /* opens domctl.h */
+#include <xen/domctl.h>
 #include <xen/hvm/ioreq.h>
 #include <xen/hvm/params.h>
 #include <xen/memory.h>
@@ -31,6 +34,8 @@ enum {
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
+    DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
+    DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
 };
 
 static bool fail(char *why, size_t why_len, const char *what) {
@@ -259,6 +264,29 @@ static void xen_suspend(struct engine *e, bool suspended) {
     xencall_free_buffer(x->call, param);
 }
 
+/*
+ * PM1_STS is Xen's, and its power button a domain control operation. Xen takes those in its own
+ * version only, though this one has had the same shape in all of them: the version is looked for.
+ */
+static bool xen_power_button(struct engine *e) {
+    struct xen *x = xen_of(e);
+    struct xen_domctl *op = xencall_alloc_buffer(x->call, sizeof(*op));
+    int failed = -1;
+    errno = EACCES;
+    for (unsigned version = DOMCTL_OLDEST;
+         op && failed && errno == EACCES && version <= DOMCTL_NEWEST; version++) {
+        *op = (struct xen_domctl){.cmd = XEN_DOMCTL_sendtrigger, .interface_version = version,
+                                  .domain = (domid_t)x->domid};
+        op->u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_POWER;
+        failed = xencall1(x->call, __HYPERVISOR_domctl, (uintptr_t)op);
+    }
+    if (failed)
+        xen_refused(x, "to press the power button");
+    if (op)
+        xencall_free_buffer(x->call, op);
+    return !failed;
+}
+
 /* ---- life ---- */
 
 static void xen_free(struct engine *e) {
@@ -305,6 +333,7 @@ static const struct engine_ops ops = {
     .protect = xen_protect,
     .shutdown = xen_shutdown,
     .suspend = xen_suspend,
+    .power_button = xen_power_button,
     .free = xen_free,
 };
 
