@@ -165,7 +165,7 @@ static const struct io_ops port_ops = {
 
 /* ---- DMA ---- */
 
-/* len bytes of the item, straight into guest memory. False: not all of it is RAM, or a file fails. */
+/* len bytes of the item, straight to guest memory. False: not all of it is RAM, or a file fails. */
 static bool dma_item(struct fw_cfg *s, const struct item *item, uint64_t gpa, uint32_t len) {
     struct engine *engine = s->dma.engine;
     for (uint32_t done = 0; done < len;) {

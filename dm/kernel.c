@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of a direct kernel boot. They are read when the guest's ROM asks for them, straight into
+ * The files of a direct kernel boot. They are read when the guest's ROM asks for them, straight to
  * guest memory; nothing of them stays here. See kernel.h.
  */
 #include "kernel.h"
