@@ -34,6 +34,7 @@ struct run {
     struct clock *clock;
     struct xen_store *store; /* NULL: not on Xen */
     struct chars *qtest;     /* NULL: on Xen */
+    bool host_resets;        /* inside a reset that the monitor asked for */
     struct engine *engine;
     struct machine *machine;
     struct qmp *qmp;
@@ -101,6 +102,12 @@ static bool probing(const struct run *run) {
 static void peer_closed(void *arg) {
     struct run *run = arg;
     loop_stop(run->loop);
+}
+
+static void guest_reset(void *arg, enum engine_shutdown how) {
+    struct run *run = arg;
+    if (how == ENGINE_REBOOT && !run->host_resets)
+        qmp_event(run->qmp, "RESET", "{\"guest\":true,\"reason\":\"guest-reset\"}");
 }
 
 static bool sock_up(struct run *run) {
@@ -172,6 +179,14 @@ static void quit(void *arg) {
     loop_stop(run->loop);
 }
 
+/* The monitor tells of this one itself. */
+static void host_reset(struct machine *machine) {
+    struct run *run = machine->lifecycle;
+    run->host_resets = true;
+    machine_ask_reset(machine);
+    run->host_resets = false;
+}
+
 static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
     (void)why;
     (void)why_len;
@@ -182,7 +197,7 @@ static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
 }
 
 static const struct qmp_ops qmp_ops = {
-    .run = machine_run, .pause = machine_pause, .reset = machine_ask_reset,
+    .run = machine_run, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
     .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .open_image = open_image,
     .quit = quit, .dirty_log = dirty_log,
@@ -243,7 +258,8 @@ static bool run_up(struct run *run) {
     if (!run->config->paused)
         machine_run(run->machine);
     if (run->qtest)
-        sock_engine_start(run->engine, &(struct sock_events){.arg = run, .closed = peer_closed});
+        sock_engine_start(run->engine, &(struct sock_events){
+            .arg = run, .shutdown = guest_reset, .closed = peer_closed});
     return true;
 }
 

@@ -109,6 +109,23 @@ static void law_lines_low_after_reset(void **arg) {
     }
 }
 
+/* The guest resets the machine while the disk is busy. */
+static void law_reset_in_flight(void **arg) {
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
+        struct subject *s = subject_new(*arg, 0);
+        stir(s, seed, NULL);
+        s->play.specimen->ops->reset(s->play.dev);
+        play_drain(&s->play);
+        for (unsigned i = 0; i < FIXTURE_IRQS; i++)
+            if (s->fx.irq[i])
+                fail_msg("seed %u: line %u is high", seed, i);
+        if (s->fx.maps)
+            fail_msg("seed %u: %u runs of guest memory are held", seed, s->fx.maps);
+        fresh_equals(s, seed);
+        subject_free(s);
+    }
+}
+
 static void law_drain_reaches_idle(void **arg) {
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         struct subject *s = subject_new(*arg, 0);
@@ -369,6 +386,7 @@ static const struct {
     {"drain reaches idle", law_drain_reaches_idle},
     {"reset equals fresh", law_reset_equals_fresh},
     {"lines and memory after reset", law_lines_low_after_reset},
+    {"reset in flight", law_reset_in_flight},
     {"still while paused", law_still_while_paused},
     {"save, load, save", law_save_load_save},
     {"the loaded one goes on", law_loaded_goes_on},
