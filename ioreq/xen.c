@@ -2,8 +2,8 @@
 /*
  * The engine on Xen: libxendevicemodel for the ioreq server and interrupts, libxenevtchn for the
  * channels, libxenforeignmemory for pages, libxencall for the three hypercalls that have no library
- * with a stable interface (memory_op, hvm_op, domctl). libxenctrl is not used: its interface changes
- * with every Xen.
+ * with a stable interface (memory_op, hvm_op, domctl). libxenctrl is not used: its interface
+ * changes with every Xen.
  *
  * A wake is: one read of all ports that fired, the requests with a notification each, as early as
  * possible, and one write that unmasks all ports.
