@@ -23,6 +23,7 @@
 #include "ports.h"
 #include "qmp.h"
 #include "sock.h"
+#include "vnc.h"
 #include "xen.h"
 #include "xen_store.h"
 
@@ -37,6 +38,7 @@ struct run {
     bool host_resets;        /* inside a reset that the monitor asked for */
     struct engine *engine;
     struct machine *machine;
+    struct vnc *vnc; /* NULL: -vnc none, or none at all */
     struct qmp *qmp;
     char why[512];
 };
@@ -163,6 +165,37 @@ static void machine_down(struct run *run) {
         machine_free(run->machine);
 }
 
+/* Listens before libxl asks for the port; viewers are let in at once. */
+static bool vnc_up(struct run *run) {
+    const struct config *config = run->config;
+    for (unsigned i = 0; i < config->vnc_count && !probing(run); i++) {
+        const struct config_vnc *v = &config->vncs[i];
+        if (v->none)
+            continue;
+        if (run->vnc) {
+            snprintf(run->why, sizeof(run->why), "-vnc %s: one VNC server is all there is",
+                     v->opts->text);
+            return false;
+        }
+        enum { DISPLAY_0 = 5900 };
+        run->vnc = vnc_open(run->loop,
+                            &(struct vnc_listen){.host = v->host, .path = v->path,
+                                                 .port = DISPLAY_0 + v->display,
+                                                 .to_port = DISPLAY_0 + v->to,
+                                                 .password = v->password},
+                            run->why, sizeof(run->why));
+        if (!run->vnc)
+            return false;
+        vnc_attach(run->vnc, run->machine->display, run->machine->input,
+                   *config->name ? config->name : "hvm-dm");
+    }
+    return true;
+}
+
+static void vnc_down(struct run *run) {
+    vnc_close(run->vnc);
+}
+
 /* ---- what the monitors ask of us ---- */
 
 static struct block *open_image(struct machine *machine, const struct qmp_image *image, char *why,
@@ -196,11 +229,30 @@ static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
     return true;
 }
 
+static bool vnc_tell(void *arg, struct qmp_vnc *vnc) {
+    struct run *run = arg;
+    struct vnc_info info;
+    if (!run->vnc)
+        return false;
+    vnc_query(run->vnc, &info);
+    *vnc = (struct qmp_vnc){.host = info.host, .service = info.service, .family = info.family,
+                            .password = info.password};
+    return true;
+}
+
+static bool vnc_password(void *arg, const char *password, char *why, size_t why_len) {
+    struct run *run = arg;
+    if (run->vnc)
+        return vnc_set_password(run->vnc, password, why, why_len);
+    snprintf(why, why_len, "there is no VNC server (-vnc)");
+    return false;
+}
+
 static const struct qmp_ops qmp_ops = {
     .run = machine_run, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
     .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .open_image = open_image,
-    .quit = quit, .dirty_log = dirty_log,
+    .quit = quit, .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_password = vnc_password,
 };
 
 static bool qmp_up(struct run *run) {
@@ -268,7 +320,7 @@ static const struct stage {
     void (*down)(struct run *run); /* also after its own `up` failed halfway */
 } stages[] = {
     {config_up, config_down}, {loop_up, loop_down}, {engine_up, engine_down},
-    {machine_up, machine_down}, {qmp_up, qmp_down}, {depriv_up, NULL},
+    {machine_up, machine_down}, {vnc_up, vnc_down}, {qmp_up, qmp_down}, {depriv_up, NULL},
     {load_up, NULL}, {run_up, NULL},
 };
 

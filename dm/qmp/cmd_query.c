@@ -53,7 +53,7 @@ static struct json_object *cmd_vnc(struct call *call) {
     j_add_text(vnc, "host", info.host);
     j_add_text(vnc, "service", info.service);
     j_add_text(vnc, "auth", info.password ? "vnc" : "none");
-    j_add_text(vnc, "family", strchr(info.host, ':') ? "ipv6" : "ipv4");
+    j_add_text(vnc, "family", info.family);
     j_add(vnc, "clients", json_object_new_array());
     return vnc;
 }

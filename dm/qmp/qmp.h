@@ -25,8 +25,9 @@ struct qmp_image {
 };
 
 struct qmp_vnc {
-    const char *host;
-    char service[8]; /* the TCP port: "5901" */
+    const char *host;    /* numeric, or a Unix socket's path */
+    const char *service; /* the TCP port: "5901", or the path again */
+    const char *family;  /* "ipv4", "ipv6" or "unix" */
     bool password;
 };
 

@@ -108,7 +108,8 @@ static void do_quit(void *arg) {
 static bool do_vnc(void *arg, struct qmp_vnc *vnc) {
     (void)arg;
     vnc->host = "127.0.0.1";
-    snprintf(vnc->service, sizeof(vnc->service), "5901");
+    vnc->service = "5901";
+    vnc->family = "ipv4";
     vnc->password = true;
     return true;
 }

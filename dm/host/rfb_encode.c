@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE). Of Hextile's tiles those of one and two colours
+ * are described, others are sent raw; ZRLE packs palettes of up to 16 colours and leaves the rest to
+ * zlib. See rfb_encode.h.
+ */
+#include "rfb_encode.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define LIBZ "libz.so.1"
+
+/* ---- buffers ---- */
+
+void *rfb_buf_room(struct rfb_buf *buf, size_t n) {
+    if (buf->failed)
+        return NULL;
+    if (buf->cap - buf->len < n) {
+        size_t cap = buf->cap ? buf->cap : 4096;
+        while (cap - buf->len < n)
+            cap *= 2;
+        uint8_t *bytes = realloc(buf->bytes, cap);
+        if (!bytes) {
+            buf->failed = true;
+            return NULL;
+        }
+        buf->bytes = bytes;
+        buf->cap = cap;
+    }
+    buf->len += n;
+    return buf->bytes + buf->len - n;
+}
+
+void rfb_buf_put(struct rfb_buf *buf, const void *bytes, size_t n) {
+    void *room = n ? rfb_buf_room(buf, n) : NULL;
+    if (room)
+        memcpy(room, bytes, n);
+}
+
+void rfb_buf_u8(struct rfb_buf *buf, uint8_t v) {
+    rfb_buf_put(buf, &v, 1);
+}
+
+void rfb_buf_u16(struct rfb_buf *buf, uint16_t v) {
+    uint8_t bytes[2] = {(uint8_t)(v >> 8), (uint8_t)v};
+    rfb_buf_put(buf, bytes, 2);
+}
+
+void rfb_buf_u32(struct rfb_buf *buf, uint32_t v) {
+    uint8_t bytes[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+    rfb_buf_put(buf, bytes, 4);
+}
+
+void rfb_buf_free(struct rfb_buf *buf) {
+    free(buf->bytes);
+    *buf = (struct rfb_buf){0};
+}
+
+/* ---- pixels ---- */
+
+const struct rfb_format rfb_native = {
+    .bits = 32, .depth = 24, .max = {255, 255, 255}, .shift = {16, 8, 0}};
+
+/* ZRLE sends three bytes of a pixel where the fourth says nothing (7.7.5). */
+static void find_compact(struct rfb_format *f) {
+    uint32_t used = 0;
+    for (unsigned c = 0; c < 3; c++)
+        used |= (uint32_t)f->max[c] << f->shift[c];
+    f->compact = f->bits / 8;
+    f->compact_skip = 0;
+    if (f->bits != 32 || f->depth > 24)
+        return;
+    if (!(used & 0xff000000)) {
+        f->compact = 3;
+        f->compact_skip = f->big_endian;
+    } else if (!(used & 0x000000ff)) {
+        f->compact = 3;
+        f->compact_skip = !f->big_endian;
+    }
+}
+
+bool rfb_format_ready(struct rfb_format *f) {
+    if (f->bits != 8 && f->bits != 16 && f->bits != 32)
+        return false;
+    for (unsigned c = 0; c < 3; c++) {
+        if (f->shift[c] >= f->bits)
+            return false;
+        for (unsigned v = 0; v < 256; v++)
+            f->table[c][v] = (v * f->max[c] + 127) / 255 << f->shift[c];
+    }
+    f->native = f->bits == 32 && !f->big_endian;
+    for (unsigned c = 0; c < 3; c++)
+        f->native = f->native && f->max[c] == 255 && f->shift[c] == 16 - 8 * c;
+    find_compact(f);
+    return true;
+}
+
+static inline uint8_t *put_pixel(const struct rfb_format *f, uint8_t *to, uint32_t pixel) {
+    uint32_t v = f->table[0][pixel >> 16 & 0xff] | f->table[1][pixel >> 8 & 0xff] |
+                 f->table[2][pixel & 0xff];
+    unsigned bytes = f->bits / 8u;
+    for (unsigned i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(v >> 8 * (f->big_endian ? bytes - 1 - i : i));
+    return to + bytes;
+}
+
+static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
+                         unsigned n) {
+    if (f->native) {
+        memcpy(to, from, n * sizeof(*from));
+        return to + n * sizeof(*from);
+    }
+    while (n--)
+        to = put_pixel(f, to, *from++);
+    return to;
+}
+
+/* ---- a tile: pixels without the byte that says nothing ---- */
+
+enum { TILE = 64, COLOURS = 16 };
+
+struct tile {
+    unsigned w, h;
+    uint32_t pixels[TILE * TILE];
+    uint32_t colours[COLOURS];
+    unsigned colour_count; /* COLOURS + 1: more */
+    uint8_t index[TILE * TILE];
+};
+
+static void load_tile(struct tile *t, const uint32_t *pixels, unsigned stride,
+                      const struct rfb_rect *r) {
+    uint32_t *to = t->pixels;
+    t->w = r->w;
+    t->h = r->h;
+    for (unsigned y = 0; y < r->h; y++) {
+        const uint32_t *from = pixels + (size_t)(r->y + y) * stride + r->x;
+        for (unsigned x = 0; x < r->w; x++)
+            *to++ = from[x] & 0xffffff;
+    }
+}
+
+/* Which colours the tile has, and which of them each pixel is; gives up above COLOURS. */
+static void find_colours(struct tile *t) {
+    unsigned n = t->w * t->h, last = 0;
+    t->colours[0] = t->pixels[0];
+    t->colour_count = 1;
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t pixel = t->pixels[i];
+        if (pixel != t->colours[last]) {
+            for (last = 0; last < t->colour_count && t->colours[last] != pixel;)
+                last++;
+            if (last == COLOURS) {
+                t->colour_count = COLOURS + 1;
+                return;
+            }
+            if (last == t->colour_count)
+                t->colours[t->colour_count++] = pixel;
+        }
+        t->index[i] = (uint8_t)last;
+    }
+}
+
+/* ---- Raw ---- */
+
+static void encode_raw(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *pixels,
+                       unsigned stride, const struct rfb_rect *r) {
+    uint8_t *to = rfb_buf_room(out, (size_t)r->w * r->h * (f->bits / 8u));
+    for (unsigned y = 0; to && y < r->h; y++)
+        to = put_line(f, to, pixels + (size_t)(r->y + y) * stride + r->x, r->w);
+}
+
+/* ---- Hextile ---- */
+
+enum { HEX = 16, HEX_RAW = 1, HEX_BACKGROUND = 2, HEX_FOREGROUND = 4, HEX_RECTS = 8 };
+
+static void put_one(const struct rfb_format *f, struct rfb_buf *out, uint32_t pixel) {
+    uint8_t bytes[4];
+    rfb_buf_put(out, bytes, (size_t)(put_pixel(f, bytes, pixel) - bytes));
+}
+
+/* Runs of the second colour, one line high. */
+static void hextile_runs(struct rfb_buf *out, const struct tile *t) {
+    size_t at = out->len;
+    unsigned count = 0;
+    rfb_buf_u8(out, 0);
+    for (unsigned y = 0; y < t->h; y++)
+        for (unsigned x = 0; x < t->w; x++) {
+            unsigned from = x;
+            while (x < t->w && t->index[y * t->w + x])
+                x++;
+            if (x == from)
+                continue;
+            rfb_buf_u8(out, (uint8_t)(from << 4 | y));
+            rfb_buf_u8(out, (uint8_t)((x - from - 1) << 4));
+            count++;
+        }
+    if (!out->failed)
+        out->bytes[at] = (uint8_t)count;
+}
+
+static void hextile(const struct rfb_format *f, struct rfb_buf *out, struct tile *t) {
+    find_colours(t);
+    if (t->colour_count > 2) {
+        rfb_buf_u8(out, HEX_RAW);
+        uint8_t *to = rfb_buf_room(out, (size_t)t->w * t->h * (f->bits / 8u));
+        if (to)
+            put_line(f, to, t->pixels, t->w * t->h);
+        return;
+    }
+    rfb_buf_u8(out, t->colour_count == 1 ? HEX_BACKGROUND
+                                         : HEX_BACKGROUND | HEX_FOREGROUND | HEX_RECTS);
+    put_one(f, out, t->colours[0]);
+    if (t->colour_count == 2) {
+        put_one(f, out, t->colours[1]);
+        hextile_runs(out, t); /* at most 8 a line: 128 */
+    }
+}
+
+/* ---- ZRLE ---- */
+
+struct rfb_zlib {
+    z_stream stream;
+};
+
+static struct {
+    void *library;
+    int (*init)(z_streamp, int, const char *, int);
+    int (*deflate)(z_streamp, int);
+    int (*end)(z_streamp);
+} libz;
+
+bool rfb_zlib_load(void) {
+    if (libz.end)
+        return true;
+    if (!libz.library)
+        libz.library = dlopen(LIBZ, RTLD_NOW | RTLD_LOCAL);
+    if (!libz.library)
+        return false;
+    libz.init = (int (*)(z_streamp, int, const char *, int))dlsym(libz.library, "deflateInit_");
+    libz.deflate = (int (*)(z_streamp, int))dlsym(libz.library, "deflate");
+    libz.end = libz.init && libz.deflate
+                   ? (int (*)(z_streamp))dlsym(libz.library, "deflateEnd")
+                   : NULL;
+    return libz.end;
+}
+
+static uint8_t *put_compact(const struct rfb_format *f, uint8_t *to, uint32_t pixel) {
+    uint8_t bytes[4];
+    put_pixel(f, bytes, pixel);
+    memcpy(to, bytes + f->compact_skip, f->compact);
+    return to + f->compact;
+}
+
+static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
+                        unsigned n) {
+    uint8_t *to = rfb_buf_room(out, (size_t)n * f->compact);
+    for (unsigned i = 0; to && i < n; i++)
+        to = put_compact(f, to, from[i]);
+}
+
+/* Rows of indexes of 1, 2 or 4 bits, each padded to a byte. */
+static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
+    unsigned bits = t->colour_count == 2 ? 1 : t->colour_count <= 4 ? 2 : 4;
+    for (unsigned y = 0; y < t->h; y++) {
+        uint8_t byte = 0;
+        unsigned have = 0;
+        for (unsigned x = 0; x < t->w; x++) {
+            byte = (uint8_t)(byte << bits | t->index[y * t->w + x]);
+            have += bits;
+            if (have == 8) {
+                rfb_buf_u8(out, byte);
+                byte = 0;
+                have = 0;
+            }
+        }
+        if (have)
+            rfb_buf_u8(out, (uint8_t)(byte << (8 - have)));
+    }
+}
+
+static void zrle(const struct rfb_format *f, struct rfb_buf *out, struct tile *t) {
+    find_colours(t);
+    bool packed = t->colour_count <= COLOURS;
+    rfb_buf_u8(out, packed ? (uint8_t)t->colour_count : 0);
+    zrle_pixels(f, out, packed ? t->colours : t->pixels,
+                packed ? t->colour_count : t->w * t->h);
+    if (packed && t->colour_count > 1)
+        zrle_indexes(out, t);
+}
+
+/* What is in `plain`, compressed on the client's one stream, after its length. */
+static void zrle_deflate(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
+    z_stream *z = &e->zlib->stream;
+    size_t at = out->len;
+    rfb_buf_u32(out, 0);
+    z->next_in = plain->bytes;
+    z->avail_in = (uInt)plain->len;
+    do {
+        enum { STEP = 65536 };
+        z->next_out = rfb_buf_room(out, STEP);
+        if (!z->next_out)
+            return;
+        z->avail_out = STEP;
+        if (libz.deflate(z, Z_SYNC_FLUSH) == Z_STREAM_ERROR)
+            out->failed = true;
+        out->len -= z->avail_out;
+    } while (z->avail_out == 0 && !out->failed);
+    size_t n = out->len - at - 4;
+    for (unsigned i = 0; i < 4; i++)
+        out->bytes[at + i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static bool zlib_ready(struct rfb_encoder *e) {
+    if (e->zlib)
+        return true;
+    if (!rfb_zlib_load() || !(e->zlib = calloc(1, sizeof(*e->zlib))))
+        return false;
+    if (libz.init(&e->zlib->stream, Z_BEST_SPEED, ZLIB_VERSION, sizeof(z_stream)) == Z_OK)
+        return true;
+    free(e->zlib);
+    e->zlib = NULL;
+    return false;
+}
+
+/* ---- */
+
+static void encode_tiles(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
+                         unsigned stride, const struct rfb_rect *r, unsigned size,
+                         void (*encode)(const struct rfb_format *, struct rfb_buf *,
+                                        struct tile *)) {
+    struct tile t;
+    for (unsigned y = 0; y < r->h; y += size)
+        for (unsigned x = 0; x < r->w; x += size) {
+            struct rfb_rect piece = {r->x + x, r->y + y, r->w - x < size ? r->w - x : size,
+                                     r->h - y < size ? r->h - y : size};
+            load_tile(&t, pixels, stride, &piece);
+            encode(&e->format, out, &t);
+        }
+}
+
+void rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
+                unsigned stride, const struct rfb_rect *r) {
+    int32_t encoding = e->encoding;
+    if (encoding == RFB_ZRLE && !zlib_ready(e))
+        encoding = RFB_RAW;
+    rfb_buf_u16(out, (uint16_t)r->x);
+    rfb_buf_u16(out, (uint16_t)r->y);
+    rfb_buf_u16(out, (uint16_t)r->w);
+    rfb_buf_u16(out, (uint16_t)r->h);
+    rfb_buf_u32(out, (uint32_t)encoding);
+    if (encoding == RFB_HEXTILE) {
+        encode_tiles(e, out, pixels, stride, r, HEX, hextile);
+    } else if (encoding == RFB_ZRLE) {
+        e->scratch.len = 0;
+        encode_tiles(e, &e->scratch, pixels, stride, r, TILE, zrle);
+        if (e->scratch.failed)
+            out->failed = true;
+        else
+            zrle_deflate(e, out, &e->scratch);
+    } else {
+        encode_raw(&e->format, out, pixels, stride, r);
+    }
+}
+
+void rfb_encoder_free(struct rfb_encoder *e) {
+    if (e->zlib) {
+        libz.end(&e->zlib->stream);
+        free(e->zlib);
+        e->zlib = NULL;
+    }
+    rfb_buf_free(&e->scratch);
+}

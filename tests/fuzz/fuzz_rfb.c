@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A viewer that sends anything: the first byte says how the bytes are cut, the rest goes in. After each
+ * piece the screen changes, or its size, and an update is made.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "rfb.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { WIDTH = 200, HEIGHT = 120 };
+
+static uint32_t pixels[WIDTH * HEIGHT];
+static struct rfb_screen screen;
+
+static void on_key(void *arg, unsigned code, bool down) {
+    (void)arg;
+    (void)down;
+    if (!code || code > 0x2ff)
+        abort();
+}
+
+static void on_button(void *arg, unsigned code, bool down) {
+    (void)arg;
+    (void)down;
+    if (code < 0x110 || code > 0x114)
+        abort();
+}
+
+static void on_move(void *arg, bool absolute, int x, int y) {
+    (void)arg;
+    if (absolute && (x < 0 || y < 0))
+        abort();
+}
+
+static void on_wheel(void *arg, int by) {
+    (void)arg;
+    (void)by;
+}
+
+static void on_done(void *arg) {
+    (void)arg;
+}
+
+static bool is_absolute(void *arg) {
+    (void)arg;
+    return pixels[0] & 1;
+}
+
+static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
+    (void)arg;
+    (void)rfb;
+    (void)shared;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done,
+                                         is_absolute, on_arrival, NULL};
+    static const uint8_t challenge[RFB_CHALLENGE];
+    struct rfb rfb;
+    if (!size)
+        return 0;
+    screen = (struct rfb_screen){"fuzz", WIDTH, HEIGHT, pixels};
+    unsigned cut = (data[0] & 15) + 1u;
+    rfb_open(&rfb, &user, &screen, data[0] & 16 ? "password" : NULL, challenge);
+    bool going = true;
+    for (size_t at = 1; at < size && going; at += cut) {
+        size_t n = size - at < cut ? size - at : cut;
+        going = rfb_input(&rfb, data + at, n);
+        uint32_t at_pixel = (uint32_t)data[at] * 93;
+        pixels[at_pixel % (WIDTH * HEIGHT)] = at_pixel * 0x1234567;
+        rfb_changed(&rfb, data[at] % 5, data[at] % 9);
+        if (data[at] == 0xa5) {
+            screen.width = 1 + data[at + n - 1] % WIDTH;
+            screen.height = 1 + data[at] % HEIGHT;
+            rfb_resized(&rfb);
+        }
+        if (!(data[0] & 32) || at % 3)
+            rfb.out.len = 0;
+        if (going)
+            rfb_update(&rfb);
+    }
+    rfb_close(&rfb);
+    return 0;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The RFB protocol byte by byte: RFC 6143 and the community's rfbproto.rst; DES by FIPS 46-3's users:
+ * NIST SP 800-17, table A.1.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <linux/input-event-codes.h>
+
+#include "core/bits.h"
+#include "des.h"
+#include "keysym.h"
+#include "rfb.h"
+
+enum { WIDTH = 100, HEIGHT = 40 };
+
+static char seen[1024];
+static bool absolute;
+static uint32_t pixels[200 * 200];
+static struct rfb_screen screen;
+static struct rfb rfb;
+
+static void say(const char *text) {
+    strncat(seen, text, sizeof(seen) - strlen(seen) - 1);
+}
+
+static void on_key(void *arg, unsigned code, bool down) {
+    char text[32];
+    (void)arg;
+    snprintf(text, sizeof(text), "k%u%c ", code, down ? '+' : '-');
+    say(text);
+}
+
+static void on_button(void *arg, unsigned code, bool down) {
+    char text[32];
+    (void)arg;
+    snprintf(text, sizeof(text), "b%x%c ", code, down ? '+' : '-');
+    say(text);
+}
+
+static void on_move(void *arg, bool is_absolute, int x, int y) {
+    char text[32];
+    (void)arg;
+    snprintf(text, sizeof(text), "%s%d,%d ", is_absolute ? "at" : "by", x, y);
+    say(text);
+}
+
+static void on_wheel(void *arg, int by) {
+    char text[32];
+    (void)arg;
+    snprintf(text, sizeof(text), "w%d ", by);
+    say(text);
+}
+
+static void on_done(void *arg) {
+    (void)arg;
+    say(". ");
+}
+
+static bool is_absolute(void *arg) {
+    (void)arg;
+    return absolute;
+}
+
+static void on_arrival(void *arg, struct rfb *who, bool shared) {
+    (void)arg;
+    (void)who;
+    say(shared ? "shared " : "alone ");
+}
+
+static const struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done, is_absolute,
+                                     on_arrival, NULL};
+
+static bool feed(const void *bytes, size_t n) {
+    const uint8_t *p = bytes;
+    bool good = true;
+    for (size_t i = 0; i < n; i++) /* any split has to do */
+        good = rfb_input(&rfb, p + i, 1);
+    return good;
+}
+
+#define FEED(...) feed((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void expect_out(const void *bytes, size_t n) {
+    assert_true(rfb.out.len >= n);
+    assert_memory_equal(rfb.out.bytes, bytes, n);
+    memmove(rfb.out.bytes, rfb.out.bytes + n, rfb.out.len - n);
+    rfb.out.len -= n;
+}
+
+#define EXPECT(...)                                                                                \
+    expect_out((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void open_with(const char *password) {
+    static const uint8_t challenge[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    memset(pixels, 0, sizeof(pixels));
+    seen[0] = '\0';
+    absolute = true;
+    screen = (struct rfb_screen){"guest", WIDTH, HEIGHT, pixels};
+    rfb_open(&rfb, &user, &screen, password, challenge);
+    expect_out("RFB 003.008\n", 12);
+}
+
+static void enter(void) {
+    open_with(NULL);
+    assert_true(feed("RFB 003.008\n", 12));
+    EXPECT(1, 1);
+    assert_true(FEED(1));
+    EXPECT(0, 0, 0, 0);
+    assert_true(FEED(1));
+    EXPECT(0, WIDTH, 0, HEIGHT, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0, 0, 0, 0,
+           5, 'g', 'u', 'e', 's', 't');
+    assert_string_equal(seen, "shared ");
+    assert_int_equal(rfb.out.len, 0);
+    seen[0] = '\0';
+}
+
+static int leave(void **state) {
+    (void)state;
+    rfb_close(&rfb);
+    return 0;
+}
+
+static void des_vectors(void **state) {
+    (void)state;
+    /* plaintext bit n set, key all parity: the first, second and last of the table */
+    static const struct {
+        uint8_t in[8], out[8];
+    } vectors[] = {
+        {{0x80}, {0x95, 0xf8, 0xa5, 0xe5, 0xdd, 0x31, 0xd9, 0x00}},
+        {{0x40}, {0xdd, 0x7f, 0x12, 0x1c, 0xa5, 0x01, 0x56, 0x19}},
+        {{0, 0, 0, 0, 0, 0, 0, 1}, {0x16, 0x6b, 0x40, 0xb4, 0x4a, 0xba, 0x4b, 0xd6}},
+    };
+    static const uint8_t key[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (unsigned i = 0; i < ARRAY_LEN(vectors); i++) {
+        uint8_t out[8];
+        des_encrypt(key, vectors[i].in, out);
+        assert_memory_equal(out, vectors[i].out, 8);
+    }
+}
+
+static void older_versions(void **state) {
+    (void)state;
+    open_with(NULL);
+    assert_true(feed("RFB 003.003\n", 12));
+    EXPECT(0, 0, 0, 1);
+    assert_true(FEED(0));
+    assert_string_equal(seen, "alone ");
+    rfb_close(&rfb);
+    open_with(NULL);
+    assert_true(feed("RFB 003.007\n", 12));
+    EXPECT(1, 1);
+    assert_true(FEED(1)); /* no result in 3.7 */
+    assert_int_equal(rfb.out.len, 0);
+    rfb_close(&rfb);
+    open_with(NULL);
+    assert_false(feed("GET / HTTP/1.", 12));
+}
+
+static void passwords(void **state) {
+    (void)state;
+    open_with("sesame");
+    feed("RFB 003.008\n", 12);
+    EXPECT(1, 2);
+    assert_false(FEED(1)); /* None is not on offer */
+    rfb_close(&rfb);
+    /* bytes of the key are turned end for end */
+    uint8_t key[8] = {0}, response[16];
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            if ((uint8_t)"sesame"[i] & 1u << bit)
+                key[i] |= (uint8_t)(0x80 >> bit);
+    for (unsigned good = 0; good < 2; good++) {
+        open_with("sesame");
+        feed("RFB 003.008\n", 12);
+        EXPECT(1, 2);
+        assert_true(FEED(2));
+        EXPECT(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        des_encrypt(key, rfb.challenge, response);
+        des_encrypt(key, rfb.challenge + 8, response + 8);
+        response[0] ^= !good;
+        assert_int_equal(feed(response, 16), good);
+        EXPECT(0, 0, 0, !good);
+        rfb_close(&rfb);
+    }
+    open_with(""); /* wanted, but not set: nobody */
+    assert_false(feed("RFB 003.008\n", 12));
+    EXPECT(0);
+}
+
+static void keys_and_releases(void **state) {
+    (void)state;
+    enter();
+    FEED(4, 1, 0, 0, 0, 0, 0, 'A');
+    FEED(4, 1, 0, 0, 0, 0, 0xff, 0xe1);
+    FEED(4, 0, 0, 0, 0, 0, 0, 'a');
+    FEED(4, 1, 0, 0, 0, 0x10, 0x20, 0x30); /* nothing */
+    FEED(255, 0, 0, 1, 0, 0, 0, 'y', 0, 0, 0, 0x2c);  /* the key left of X, on any layout */
+    FEED(255, 0, 0, 1, 0, 0, 0xff, 0x53, 0, 0, 0, 0xcd);
+    FEED(5, 1, 0, 0, 0, 0);
+    assert_string_equal(seen, "k30+ . k42+ . k30- . . k44+ . k106+ . at0,0 b110+ . ");
+    seen[0] = '\0';
+    rfb_close(&rfb);
+    assert_string_equal(seen, "b110- k42- k44- k106- . ");
+}
+
+static void pointers(void **state) {
+    (void)state;
+    enter();
+    FEED(5, 5, 0, 7, 0, 9);
+    FEED(5, 0x10, 0, 7, 0, 9);
+    FEED(5, 0x08, 0, 7, 0, 9);
+    assert_string_equal(seen, "at7,9 b110+ b111+ . at7,9 b110- b111- w-1 . at7,9 w1 . ");
+    absolute = false;
+    seen[0] = '\0';
+    FEED(5, 0, 0, 10, 0, 8);
+    assert_string_equal(seen, "by3,-1 . ");
+    /* a viewer that can is told to send motion */
+    FEED(2, 0, 0, 1, 0xff, 0xff, 0xfe, 0xff);
+    FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 2, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT, 0xff, 0xff, 0xfe, 0xff);
+    seen[0] = '\0';
+    FEED(5, 0, 0x80, 0x04, 0x7f, 0xfd);
+    assert_string_equal(seen, "by5,-2 . ");
+}
+
+static void raw_updates_by_tiles(void **state) {
+    (void)state;
+    enter();
+    FEED(3, 0, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    pixels[0] = 0x00112233;
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT, 0, 0, 0, 0, 0x33, 0x22, 0x11, 0);
+    assert_int_equal(rfb.out.len, WIDTH * HEIGHT * 4 - 4);
+    rfb.out.len = 0;
+    rfb_changed(&rfb, 0, 0); /* nobody waits */
+    rfb_update(&rfb);
+    assert_int_equal(rfb.out.len, 0);
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_changed(&rfb, 0, 1);
+    rfb_changed(&rfb, 1, 2); /* cut at the right and the bottom: 36 x 8 */
+    rfb_changed(&rfb, 9, 9);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 2, 0, 0, 0, 0, 0, 64, 0, 32, 0, 0, 0, 0);
+    assert_int_equal(rfb.out.len, 64 * 32 * 4 + 12 + 36 * 8 * 4);
+    rfb.out.len = 0;
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb); /* nothing changed: it goes on waiting */
+    assert_int_equal(rfb.out.len, 0);
+    rfb_changed(&rfb, 1, 0);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 64, 0, 0, 0, 36, 0, 16);
+}
+
+static void pixel_formats(void **state) {
+    (void)state;
+    enter();
+    screen.width = screen.height = 1;
+    rfb_resized(&rfb);
+    rfb.told_w = rfb.told_h = 1;
+    pixels[0] = 0xff8040;
+    /* 16 bits, 5-6-5, big-endian */
+    FEED(0, 0, 0, 0, 16, 16, 1, 1, 0, 31, 0, 63, 0, 31, 11, 5, 0, 0, 0, 0);
+    FEED(3, 0, 0, 0, 0, 0, 0, 1, 0, 1);
+    rfb_update(&rfb);
+    /* 31, 128 * 63 / 255 = 31.6, 64 * 31 / 255 = 7.8 */
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 31 << 3 | 32 >> 3, (32 & 7) << 5 | 8);
+    /* a colour map: 3-3-2 */
+    FEED(0, 0, 0, 0, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    EXPECT(1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x24, 0x92, 0, 0, 0, 0);
+    rfb.out.len = 0;
+    FEED(3, 0, 0, 0, 0, 0, 0, 1, 0, 1);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 7 | 4 << 3 | 1 << 6);
+    assert_false(FEED(0, 0, 0, 0, 24, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0));
+}
+
+static void hextile_tiles(void **state) {
+    (void)state;
+    enter();
+    screen.width = 17;
+    screen.height = 2;
+    rfb_resized(&rfb);
+    rfb.told_w = 17;
+    pixels[17 + 3] = pixels[17 + 4] = 0x0000ff;
+    pixels[16] = 0x00ff00;
+    FEED(2, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0);
+    FEED(3, 0, 0, 0, 0, 0, 0, 17, 0, 2);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 17, 0, 2, 0, 0, 0, 5,
+           0x0e, 0, 0, 0, 0, 0xff, 0, 0, 0, 1, 0x31, 0x10, /* one run: x 3, y 1, 2 wide */
+           0x0e, 0, 0xff, 0, 0, 0, 0, 0, 0, 1, 0x01, 0x00);
+    assert_int_equal(rfb.out.len, 0);
+}
+
+static void sizes(void **state) {
+    (void)state;
+    enter();
+    screen.width = 120;
+    rfb_resized(&rfb);
+    /* a viewer that can't change sees the corner that it has room for */
+    FEED(3, 0, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb.out.len = 0;
+    FEED(2, 0, 0, 1, 0xff, 0xff, 0xff, 0x21);
+    screen.width = 130;
+    rfb_resized(&rfb);
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 2, 0, 0, 0, 0, 0, 130, 0, HEIGHT, 0xff, 0xff, 0xff, 0x21, 0, 0, 0, 0, 0, 130);
+    rfb.out.len = 0;
+    FEED(2, 0, 0, 1, 0xff, 0xff, 0xfe, 0xcc);
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 130, 0, HEIGHT, 0xff, 0xff, 0xfe, 0xcc, 1, 0, 0, 0, 0, 0, 0,
+           1, 0, 0, 0, 0, 0, 130, 0, HEIGHT, 0, 0, 0, 0);
+    /* it asks for another: not its business */
+    FEED(251, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0);
+    EXPECT(0, 0, 0, 1, 0, 1, 0, 1, 0, 130, 0, HEIGHT, 0xff, 0xff, 0xfe, 0xcc);
+    rfb.out.len = 0;
+    assert_true(FEED(4, 1, 0, 0, 0, 0, 0, 'a'));
+    assert_string_equal(seen, "k30+ . ");
+}
+
+static void clipboards_are_skipped(void **state) {
+    (void)state;
+    enter();
+    assert_true(FEED(6, 0, 0, 0, 0, 0, 0, 3, 4, 1, 0, 4, 1, 0, 0, 0, 0, 0, 'b'));
+    assert_true(FEED(6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfe, 0, 0, 4, 0, 0, 0, 0, 0, 0, 'b'));
+    assert_string_equal(seen, "k48+ . k48- . ");
+    assert_false(FEED(77));
+}
+
+static void keysyms(void **state) {
+    (void)state;
+    assert_int_equal(key_of_keysym(' '), KEY_SPACE);
+    assert_int_equal(key_of_keysym('~'), KEY_GRAVE);
+    assert_int_equal(key_of_keysym('@'), KEY_2);
+    assert_int_equal(key_of_keysym('Z'), KEY_Z);
+    assert_int_equal(key_of_keysym('|'), KEY_BACKSLASH);
+    assert_int_equal(key_of_keysym(0xfe03), KEY_RIGHTALT);
+    assert_int_equal(key_of_keysym(0xffff), KEY_DELETE);
+    assert_int_equal(key_of_keysym(0xff0d), KEY_ENTER);
+    assert_int_equal(key_of_keysym(0xffc9), KEY_F12);
+    assert_int_equal(key_of_keysym(0x1008ff13), KEY_VOLUMEUP);
+    assert_int_equal(key_of_keysym(0xff01), 0);
+    assert_int_equal(key_of_xt(0x1e), KEY_A);
+    assert_int_equal(key_of_xt(0xc8), KEY_UP);
+    assert_int_equal(key_of_xt(0x57), KEY_F11);
+    assert_int_equal(key_of_xt(0xdb), KEY_LEFTMETA);
+    assert_int_equal(key_of_xt(0x59), 0);
+    assert_int_equal(key_of_xt(0xffff), 0);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, leave)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(des_vectors), cmocka_unit_test(keysyms), T(older_versions), T(passwords),
+        cmocka_unit_test(keys_and_releases), T(pointers), T(raw_updates_by_tiles),
+        T(pixel_formats), T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

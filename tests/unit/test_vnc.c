@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The VNC server over sockets, in a process of its own: libvncclient, written by others, decodes what
+ * it sends; clients that misbehave don't keep it from serving one that does not.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/input-event-codes.h>
+#include <netinet/in.h>
+#include <rfb/rfbclient.h>
+
+#include "core/display.h"
+#include "core/input.h"
+#include "loop.h"
+#include "vnc.h"
+
+enum { WIDTH = 720, HEIGHT = 400, MAX_PIXELS = 1024 * 768 };
+
+/* What test and server share. */
+struct shared {
+    volatile unsigned width, height, refreshes, watched, key, x, y, buttons;
+    volatile uint32_t seed; /* of the picture */
+    uint32_t pixels[MAX_PIXELS];
+};
+
+static struct shared *shared;
+static pid_t server;
+static char path[64];
+static unsigned port;
+
+/* ---- the server ---- */
+
+static uint32_t colour(uint32_t seed, unsigned x, unsigned y) {
+    /* text-like at the left, gradients at the right, plain below */
+    if (y >= 300)
+        return seed & 0xffffff;
+    if (x < 300)
+        return (x * 7 + y * 13 + seed) % 11 ? 0 : 0xaaaaaa;
+    return (x * seed) << 16 ^ y << 8 ^ (x + y) * 3 % 256;
+}
+
+static void paint(void *dev, struct display *d, bool whole) {
+    static uint32_t drawn;
+    (void)dev;
+    (void)whole;
+    shared->refreshes++;
+    if (d->width == shared->width && d->height == shared->height && drawn == shared->seed)
+        return;
+    drawn = shared->seed;
+    d->width = d->stride = shared->width;
+    d->height = shared->height;
+    d->pixels = shared->pixels;
+    for (unsigned y = 0; y < d->height; y++)
+        for (unsigned x = 0; x < d->width; x++)
+            shared->pixels[y * d->width + x] = colour(drawn, x, y) & 0xffffff;
+    display_dirty(d, 0, d->height);
+}
+
+static void watched(void *dev, bool on) {
+    (void)dev;
+    shared->watched = on;
+}
+
+static void on_event(void *dev, const struct input_event *event) {
+    (void)dev;
+    if (event->kind == INPUT_KEY)
+        shared->key = event->code | (unsigned)event->value << 16;
+    else if (event->kind == INPUT_BUTTON)
+        shared->buttons = event->code | (unsigned)event->value << 16;
+    else if (event->kind == INPUT_ABS && event->code == INPUT_X)
+        shared->x = (unsigned)event->value;
+    else if (event->kind == INPUT_ABS)
+        shared->y = (unsigned)event->value;
+}
+
+static void serve(int ready, const char *host, const char *password) {
+    struct loop *loop = loop_new();
+    struct input *input = input_new();
+    struct input_sink sink = {.name = "test", .event = on_event,
+                              .kinds = 1 << INPUT_KEY | 1 << INPUT_BUTTON | 1 << INPUT_ABS};
+    struct display display = {.refresh = paint, .watched = watched};
+    struct vnc_listen l = {.host = host, .path = host ? NULL : path, .port = 5990, .to_port = 6090,
+                           .password = password};
+    struct vnc_info info;
+    char why[256] = "";
+    input_add(input, &sink);
+    struct vnc *vnc = vnc_open(loop, &l, why, sizeof(why));
+    unsigned found = 0;
+    if (vnc) {
+        vnc_query(vnc, &info);
+        found = (unsigned)atoi(info.service);
+        vnc_attach(vnc, &display, input, "guest");
+        if (password && *password)
+            vnc_set_password(vnc, password, why, sizeof(why));
+    }
+    if (write(ready, &found, sizeof(found)) < 0 || !vnc)
+        _exit(1);
+    loop_run(loop, NULL);
+    _exit(0);
+}
+
+static void start(const char *host, const char *password) {
+    int fds[2];
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared->width = WIDTH;
+    shared->height = HEIGHT;
+    shared->seed = 1;
+    snprintf(path, sizeof(path), "/tmp/test_vnc.%d", (int)getpid());
+    assert_int_equal(pipe(fds), 0);
+    server = fork();
+    if (!server)
+        serve(fds[1], host, password);
+    close(fds[1]);
+    assert_int_equal(read(fds[0], &port, sizeof(port)), sizeof(port));
+    close(fds[0]);
+}
+
+static int stop(void **state) {
+    (void)state;
+    kill(server, SIGTERM);
+    waitpid(server, NULL, 0);
+    unlink(path);
+    munmap(shared, sizeof(*shared));
+    return 0;
+}
+
+/* ---- clients ---- */
+
+static bool updated;
+
+static void on_finished(rfbClient *c) {
+    (void)c;
+    updated = true;
+}
+
+static char *give_password(rfbClient *c) {
+    (void)c;
+    return strdup("sesame");
+}
+
+static rfbClient *try_connect(const char *encodings) {
+    rfbEnableClientLogging = FALSE;
+    rfbClient *c = rfbGetClient(8, 3, 4);
+    c->canHandleNewFBSize = TRUE;
+    c->format.redShift = 16; /* pixels as ours, so that they can be compared */
+    c->format.greenShift = 8;
+    c->format.blueShift = 0;
+    c->FinishedFrameBufferUpdate = on_finished;
+    c->GetPassword = give_password;
+    c->appData.encodingsString = encodings;
+    free(c->serverHost);
+    c->serverHost = strdup(port ? "127.0.0.1" : path);
+    c->serverPort = port ? (int)port : 0;
+    return rfbInitClient(c, NULL, NULL) ? c : NULL;
+}
+
+static void next_update(rfbClient *c) {
+    updated = false;
+    for (unsigned i = 0; i < 200 && !updated; i++) {
+        int n = WaitForMessage(c, 50000);
+        assert_true(n >= 0);
+        if (n)
+            assert_true(HandleRFBServerMessage(c));
+    }
+    assert_true(updated);
+}
+
+static bool matches(const rfbClient *c) {
+    const uint32_t *got = (const uint32_t *)c->frameBuffer;
+    for (unsigned i = 0; i < shared->width * shared->height; i++)
+        if ((got[i] & 0xffffff) !=
+            (colour(shared->seed, i % shared->width, i / shared->width) & 0xffffff))
+            return false;
+    return true;
+}
+
+static rfbClient *connect_with(const char *encodings) {
+    rfbClient *c = try_connect(encodings);
+    assert_non_null(c);
+    next_update(c);
+    return c;
+}
+
+static void disconnect(rfbClient *c) {
+    free(c->frameBuffer);
+    rfbClientCleanup(c);
+}
+
+static void wait_for_picture(rfbClient *c) {
+    for (unsigned i = 0; i < 20 && !matches(c); i++)
+        next_update(c);
+    assert_true(matches(c));
+}
+
+static void picture_with(const char *encodings) {
+    start("127.0.0.1", NULL);
+    rfbClient *c = connect_with(encodings);
+    assert_int_equal(c->width, WIDTH);
+    assert_int_equal(c->height, HEIGHT);
+    wait_for_picture(c);
+    for (unsigned i = 0; i < 3; i++) {
+        shared->seed = 12345 + i * 77;
+        wait_for_picture(c);
+    }
+    shared->height = 300;
+    shared->width = 1000;
+    for (unsigned i = 0; i < 20 && c->width != 1000; i++)
+        next_update(c);
+    assert_int_equal(c->height, 300);
+    wait_for_picture(c);
+    disconnect(c);
+}
+
+static void raw_picture(void **state) {
+    (void)state;
+    picture_with("raw");
+}
+
+static void hextile_picture(void **state) {
+    (void)state;
+    picture_with("hextile");
+}
+
+static void zrle_picture(void **state) {
+    (void)state;
+    picture_with("zrle");
+}
+
+static void settle(volatile unsigned *what, unsigned value) {
+    for (unsigned i = 0; i < 200 && *what != value; i++)
+        usleep(10000);
+    assert_int_equal(*what, value);
+}
+
+static void input_and_watching(void **state) {
+    (void)state;
+    start("127.0.0.1", NULL);
+    assert_int_equal(shared->watched, 0);
+    rfbClient *c = connect_with("zrle");
+    assert_int_equal(shared->watched, 1);
+    SendKeyEvent(c, 'q', TRUE);
+    settle(&shared->key, KEY_Q | 1 << 16);
+    SendPointerEvent(c, WIDTH - 1, 0, rfbButton1Mask);
+    settle(&shared->x, INPUT_ABS_MAX);
+    settle(&shared->buttons, BTN_LEFT | 1 << 16);
+    disconnect(c);
+    settle(&shared->key, KEY_Q); /* nothing stays pressed */
+    settle(&shared->buttons, BTN_LEFT);
+    settle(&shared->watched, 0);
+    unsigned before = shared->refreshes;
+    usleep(200000);
+    assert_int_equal(shared->refreshes, before); /* and nobody looks */
+}
+
+static void password_is_asked(void **state) {
+    (void)state;
+    start("127.0.0.1", "sesame");
+    rfbClient *c = connect_with("raw");
+    wait_for_picture(c);
+    disconnect(c);
+}
+
+static void wrong_password(void **state) {
+    (void)state;
+    start("127.0.0.1", "sesame!");
+    assert_null(try_connect("raw"));
+}
+
+static void unix_and_ipv6(void **state) {
+    (void)state;
+    start(NULL, NULL);
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char greeting[12];
+    strcpy(addr.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(recv(fd, greeting, 12, MSG_WAITALL), 12);
+    assert_memory_equal(greeting, "RFB 003.008\n", 12);
+    close(fd);
+    stop(NULL);
+    start("::1", NULL);
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+                               .sin6_port = htons((uint16_t)port)};
+    fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (port && !connect(fd, (struct sockaddr *)&six, sizeof(six)))
+        assert_int_equal(recv(fd, greeting, 12, MSG_WAITALL), 12);
+    close(fd);
+}
+
+static int plain_connect(void) {
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval limit = {5, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+/* One in, who asks for pictures without end and reads none of them. */
+static int deaf_viewer(void) {
+    static const uint8_t ask[] = {3, 0, 0, 0, 0, 0, 2, 208, 1, 144};
+    int fd = plain_connect();
+    char bytes[12];
+    recv(fd, bytes, 12, MSG_WAITALL);
+    send(fd, "RFB 003.003\n\1", 13, MSG_NOSIGNAL);
+    for (unsigned i = 0; i < 300; i++)
+        send(fd, ask, sizeof(ask), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return fd;
+}
+
+static void bad_company(void **state) {
+    (void)state;
+    start("127.0.0.1", NULL);
+    int fds[120];
+    for (unsigned i = 0; i < 120; i++) {
+        fds[i] = i < 5 ? deaf_viewer() : plain_connect();
+        static const char garbage[] = "RFB 003.008\n\1\1\xff\xff\xff\xff\xff\xff\xff\xff";
+        if (i % 3 == 1)
+            send(fds[i], garbage, sizeof(garbage), MSG_NOSIGNAL);
+        else if (i % 3 == 2)
+            send(fds[i], "RFB 003.0", 9, MSG_NOSIGNAL);
+    }
+    rfbClient *c = connect_with("zrle");
+    wait_for_picture(c);
+    shared->seed = 4711;
+    wait_for_picture(c);
+    disconnect(c);
+    for (unsigned i = 0; i < 120; i++)
+        close(fds[i]);
+    settle(&shared->watched, 0);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, stop)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        T(raw_picture), T(hextile_picture), T(zrle_picture), T(input_and_watching),
+        T(password_is_asked), T(wrong_password), T(unix_and_ipv6), T(bad_company),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
