@@ -4,7 +4,10 @@
 # own and reports to the host in lines that begin with @@.
 cd /tmp
 . /lab/in/environment
-[ -d /lab/in/root ] && cp -a /lab/in/root/. /
+# Only what is not there: libraries that running daemons have mapped must not be written over.
+[ -d /lab/in/root ] && (cd /lab/in/root && find . -type f | while read -r file; do
+    [ -e "/$file" ] || { mkdir -p "/${file%/*}" && cp -p "$file" "/$file"; }
+done)
 
 stty -echo -onlcr -isig
 echo "@@ready $(cut -d' ' -f1 /proc/uptime)"
