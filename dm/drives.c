@@ -82,7 +82,8 @@ void drives_opened(struct piix_ide_pins *pins) {
         block_put(pins->drive[i].block);
 }
 
-static const struct drive_ops cd_ops = {.locked = piix_cd_locked, .change = piix_cd_change};
+static const struct drive_ops cd_ops = {.locked = piix_cd_locked, .change = piix_cd_change,
+                                       .press_eject = piix_cd_press_eject};
 
 static void list_drive(struct board *b, const struct config_disk *disk) {
     struct machine *m = b->machine;

@@ -43,6 +43,8 @@ struct drive_ops {
     /* Takes the new medium (NULL: none) and reports the change to the guest; returns the old
      * one. */
     struct block *(*change)(void *dev, struct block *medium);
+    /* The eject button of a locked tray: asks the guest to let the medium go. */
+    void (*press_eject)(void *dev);
 };
 
 struct drive {

@@ -172,6 +172,9 @@ void ata_unplug(struct ata_drive *d);
  * medium (NULL: none) and the caller the drive's to the old one. */
 struct block *ata_change_medium(struct ata_drive *d, struct block *medium);
 
+/* The button on the front of a CD-ROM, while the guest has the tray locked: it hears of it. */
+void atapi_press_eject(struct ata_drive *d);
+
 /* ---- for the drives: ata_disk.c, atapi.c ---- */
 
 /* Start a data phase; `len` bytes in all, `drq_len` a DRQ block. */

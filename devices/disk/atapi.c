@@ -276,6 +276,11 @@ void atapi_changed(struct ata_drive *d) {
         not_ready(d);
 }
 
+void atapi_press_eject(struct ata_drive *d) {
+    if (d->packet.locked && d->packet.event == EVENT_NONE)
+        d->packet.event = EVENT_EJECT_REQUEST;
+}
+
 /* ---- the Command register ---- */
 
 /* A packet drive refuses what it is for disks, with its signature (8.15, 8.34). */

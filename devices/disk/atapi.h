@@ -19,7 +19,7 @@ enum {
 };
 
 /* Media event codes (MMC-5, table 276) */
-enum { EVENT_NONE = 0, EVENT_NEW_MEDIA = 2, EVENT_MEDIA_REMOVAL = 3 };
+enum { EVENT_NONE = 0, EVENT_EJECT_REQUEST = 1, EVENT_NEW_MEDIA = 2, EVENT_MEDIA_REMOVAL = 3 };
 
 /* Ends the command with CHECK CONDITION. */
 void atapi_check(struct ata_drive *d, uint8_t key, uint8_t asc, uint8_t ascq);

@@ -346,3 +346,7 @@ bool piix_cd_locked(void *cd) {
 struct block *piix_cd_change(void *cd, struct block *medium) {
     return ata_change_medium(cd, medium);
 }
+
+void piix_cd_press_eject(void *cd) {
+    atapi_press_eject(cd);
+}

@@ -42,5 +42,6 @@ struct block *piix_ide_block(const struct piix_ide *ide, unsigned place);
 void *piix_ide_cd(struct piix_ide *ide, unsigned place);
 bool piix_cd_locked(void *cd);
 struct block *piix_cd_change(void *cd, struct block *medium);
+void piix_cd_press_eject(void *cd);
 
 #endif

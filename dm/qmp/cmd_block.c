@@ -105,6 +105,8 @@ static struct drive *named_drive(struct call *call) {
 static bool tray_opens(struct call *call, const struct drive *drive) {
     if (!drive->block || !locked(drive) || arg_bool(call, "force", false))
         return true;
+    if (drive->ops->press_eject)
+        drive->ops->press_eject(drive->dev);
     call_fail(call, GENERIC_ERROR, "the guest locked the tray of drive \"%s\"", drive->id);
     return false;
 }

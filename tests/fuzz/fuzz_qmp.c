@@ -57,7 +57,7 @@ static struct block *change(void *dev, struct block *medium) {
     return old;
 }
 
-static const struct drive_ops cd_ops = {NULL, change};
+static const struct drive_ops cd_ops = {.change = change};
 
 static const struct qmp_ops ops = {
     .run = nothing, .pause = nothing, .reset = nothing, .power_button = nothing, .wakeup = agree,

@@ -415,6 +415,9 @@ static void the_lock(void **unused) {
     check(5, 0x53, 0x02);
     PACKET(0x00);
     good();
+    piix_cd_press_eject(drive);
+    expect_event(1, 2); /* the host would like to have it (MMC 6.7) */
+    expect_event(0, 2);
     PACKET(0x1e);
     assert_false(piix_cd_locked(drive));
 }

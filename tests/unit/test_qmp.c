@@ -144,7 +144,7 @@ static struct block *cd_change(void *dev, struct block *medium) {
     return old;
 }
 
-static const struct drive_ops cd_ops = {cd_is_locked, cd_change};
+static const struct drive_ops cd_ops = {.locked = cd_is_locked, .change = cd_change};
 
 static void typed(void *dev, const struct input_event *event) {
     struct bench *b = dev;
