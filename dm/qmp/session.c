@@ -17,10 +17,15 @@ void session_init(struct session *session, struct qmp *qmp, bool wants_events) {
     *session = (struct session){.qmp = qmp, .wants_events = wants_events};
 }
 
-void session_free(struct session *session) {
-    frame_free(&session->frame);
+static void close_fds(struct session *session) {
     for (unsigned i = 0; i < session->fd_count; i++)
         close(session->fds[i]);
+    session->fd_count = 0;
+}
+
+void session_free(struct session *session) {
+    frame_free(&session->frame);
+    close_fds(session);
     free(session->out);
     *session = (struct session){0};
 }
@@ -116,4 +121,7 @@ void session_input(struct session *session, const char *bytes, size_t n) {
         bytes += used;
         n -= used;
     }
+    /* A descriptor comes with the first byte of the message that is to take it. */
+    if (session->frame.depth == 0)
+        close_fds(session);
 }

@@ -619,6 +619,18 @@ static void test_cd(void **state) {
     close(fd);
 }
 
+/* A descriptor is its own message's: not that of the next one. */
+static void test_stray_fd(void **state) {
+    struct bench *b = *state;
+    int fd = begin(b), null = open("/dev/null", O_RDONLY);
+    say_with_fd(b, fd, "{\"execute\":\"query-name\"}", null);
+    EXPECT_IN("{\"execute\":\"add-fd\"}", "no descriptor came");
+    assert_string_equal(say_with_fd(b, fd, "{\"execute\":", null), "");
+    EXPECT_IN("\"add-fd\"}", "{\"return\":{\"fdset-id\":0");
+    close(null);
+    close(fd);
+}
+
 static void test_save(void **state) {
     struct bench *b = *state;
     char path[128], bytes[64] = "";
@@ -906,7 +918,8 @@ int main(void) {
         TEST(test_talk), TEST(test_arguments), TEST(test_malformed), TEST(test_long),
         TEST(test_escapes), TEST(test_clients), TEST(test_disconnect), TEST(test_bytewise),
         TEST(test_half_close), TEST(test_back_pressure), TEST(test_run_states), TEST(test_xentop),
-        TEST(test_post_config), TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_save),
+        TEST(test_post_config), TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_stray_fd),
+        TEST(test_save),
         TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
         TEST(test_connect_out), TEST(test_events_bounded), TEST(test_screendump),
         cmocka_unit_test(test_png),
