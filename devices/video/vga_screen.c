@@ -127,7 +127,9 @@ static void snapshot(const struct vga *vga, struct draw *d) {
     vga_mode(vga, d);
     if (vga->chip->mode)
         vga->chip->mode(vga->chip_dev, d);
-    if (!(vga->ar_index & AR_INDEX_SHOW) || vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF) {
+    /* SeaVGABIOS sets the screen-off bit in the extended modes of Cirrus chips and leaves it set */
+    bool off = vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF && !d->framebuffer;
+    if (off || !(vga->ar_index & AR_INDEX_SHOW)) {
         d->kind = DRAW_BLANK;
         d->overlay_top = d->overlay_bottom = 0;
         memset(d->palette, 0, sizeof(d->palette));

@@ -126,6 +126,19 @@ static void packed_pixels(void **state) {
     }
 }
 
+static void screen_off_is_a_vgas(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    vga_set(fx, &mode_03);
+    mem_write(fx, 0xb8000, 2, 0x4720);
+    vga_seq(fx, 1, 0x20);
+    assert_int_equal(pixel(b, 0, 0), BLACK);
+    set_packed(fx, 0x09, 0xc5, 2560);
+    mem_write(fx, LFB, 4, 0x00c0ffee);
+    vga_seq(fx, 1, 0x21); /* as SeaVGABIOS has it in extended modes */
+    assert_int_equal(pixel(b, 0, 0), 0xc0ffee);
+}
+
 static void start_address_has_twenty_bits(void **state) {
     struct board *b = *state;
     struct fixture *fx = &b->fx;
@@ -439,7 +452,7 @@ static void text_is_a_vgas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(identity_and_registers), T(hidden_dac_register), T(packed_pixels),
-        T(start_address_has_twenty_bits), T(banks), T(write_modes_4_and_5),
+        T(screen_off_is_a_vgas), T(start_address_has_twenty_bits), T(banks), T(write_modes_4_and_5),
         T(blt_copies_both_ways), T(blt_raster_operations), T(blt_solid_fill),
         T(blt_expands_colours), T(blt_patterns), T(blt_leaves_the_key_colour),
         T(blt_from_the_cpu), T(blt_wraps), T(blt_starts_itself), T(registers_at_b8000),
