@@ -9,6 +9,7 @@ it, claimed ports, signals, restriction, the probe of Xen 4.20, guest power even
 guest are checked.  NAMEs choose the tests that contain one of them.
 """
 import os
+import re
 import shutil
 import socket
 import stat
@@ -149,15 +150,15 @@ def write_kernel(directory):
         f.write(b'\0' * 4096)
 
 
+def pieces(argv):
+    return {piece for word in argv for piece in re.split('[,=]', word) if piece}
+
+
 def named(log, config):
-    """Whether the log names an argument that the plain command line does not have."""
-    usual = set(libxl_argv.argv(base()))
-    for word in libxl_argv.argv(config):
-        if word not in usual:
-            for part in {word, word.split(',')[0], word.split(':')[0], word.split('=')[-1]}:
-                if part and (part if len(part) > 1 else "'%s'" % part) in log:
-                    return True
-    return False
+    """Whether the log names a part of the arguments that the plain command line does not have."""
+    unusual = pieces(libxl_argv.argv(config)) - pieces(libxl_argv.argv(base()))
+    return any(q in log for p in unusual
+               for q in ([p] if len(p) > 1 else ["'%s'" % p, '"%s"' % p]))
 
 
 def run_form(name):
