@@ -403,7 +403,6 @@ static void config_wrote(void *dev, unsigned off, unsigned len) {
 static void cirrus_free(void *dev) {
     struct cirrus *c = dev;
     pci_remove(&c->pci);
-    mem_free(c->rom.dev);
     vga_done(&c->vga);
     c->engine->ops->vram_free(c->engine, c->vram);
     mem_free(c);

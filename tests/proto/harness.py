@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of a device model under the native rig: how one is started, run and reported.
 
-A program imports this, registers functions with @test and ends with main(__doc__, qemu_differs).
+A program imports this, registers functions with @test and ends with main(__doc__, qemu_differs, missing).
 """
 import argparse
 import os
@@ -113,7 +113,7 @@ def run(name, function, differs):
     return outcome is None or name in differs
 
 
-def main(doc, qemu_differs):
+def main(doc, qemu_differs, missing={}):
     p = argparse.ArgumentParser(description=doc,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--dm', default='hvm-dm')
@@ -127,7 +127,7 @@ def main(doc, qemu_differs):
     Started.dm = {'qemu': rig.QEMU, 'hvm-dm': rig.hvm_dm()}.get(a.dm, a.dm)
     if not os.path.exists(Started.dm):
         sys.exit('no device model at %s' % Started.dm)
-    differs = qemu_differs if Started.dm == rig.QEMU else {}
+    differs = qemu_differs if Started.dm == rig.QEMU else missing
     failed = [name for name, function in chosen if not run(name, function, differs)]
     print('%d tests, %d failed' % (len(chosen), len(failed)))
     sys.exit(1 if failed else 0)
