@@ -9,9 +9,12 @@
 # One guest at a time, called "guest":
 #   guest_cfg LINE...          begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, our device model, then the lines given
 #   guest_iso ARGS / guest_disk ARGS    print the path of a fresh copy of the medium that boots with these kernel arguments
+#   hd VDEV FILE, cd_rom VDEV FILE      print an entry of disk = [ ]
+#   direct_kernel [ARGS]       prints the lines of guest.cfg that boot the kernel without a medium
 #   guest_create               xl create, with its serial port recorded in serial.log
 #   guest_boot                 the same, and waits for the guest's userspace
 #   wait_for_console PATTERN [S]        waits until serial.log has the (extended) pattern, from the mark on
+#   console_was PATTERN        true if it was there at any time
 #   mark                       sets the mark to the end of serial.log
 #   guest_type TEXT            types into the serial port
 #   guest_run COMMAND [S]      runs a command in the guest's serial shell; prints its output; its status is ours
@@ -19,6 +22,7 @@
 #   send_keys KEY...           presses and releases QEMU key names, one by one; "shift-x" for chords
 #   screendump NAME            the screen, on the host as NAME.png
 #   expect_gone [DOMID]        fails if anything of the guest is left: domain, process, socket, xenstore nodes
+#   dump_size NAME, dump_pixel NAME X Y    WIDTHxHEIGHT, and a pixel as rrggbb, of such a screendump
 #   dm_pid, dm_stats           the device model's process id; its CPU ticks, context switches and memory in one line
 #   domid                      the guest's domain id
 #   note TEXT                  a line in the report
@@ -75,6 +79,17 @@ medium() {
 SERIAL_ARGS="console=tty0 console=ttyS0,115200 quiet"
 EMULATED_ARGS="$SERIAL_ARGS xen_emul_unplug=never"
 
+# The kernel= lines of a direct boot.
+direct_kernel() {
+    echo 'kernel = "/lab/in/files/vmlinuz"'
+    echo 'ramdisk = "/lab/in/files/initrd"'
+    echo "cmdline = \"${1-$EMULATED_ARGS guest.skip=bochs,cirrus}\""
+}
+
+# hd VDEV FILE / cd_rom VDEV FILE: one entry of disk = [ ]. Without backendtype=qdisk libxl puts a kernel backend in between.
+hd() { echo "'format=raw,vdev=$1,access=rw,backendtype=qdisk,target=$2'"; }
+cd_rom() { echo "'format=raw,vdev=$1,access=ro,devtype=cdrom,target=$2'"; }
+
 guest_iso() { medium guest.iso "${1-$EMULATED_ARGS}"; }
 guest_disk() { medium guest.img "${1-$EMULATED_ARGS}"; }
 
@@ -101,10 +116,16 @@ record_serial() {
 guest_boot() {
     guest_create "$@"
     wait_for_console GUEST-READY $BOOT_TIMEOUT
-    guest_type "stty -echo; PS1="
-    guest_run true
+    shell_ready
 }
 
+# Makes the guest's serial shell fit for guest_run.
+shell_ready() {
+    guest_type "stty -echo; PS1="
+    guest_run true >/dev/null
+}
+
+console_was() { grep -a -E -q -- "$1" $SERIAL; }
 since_mark() { tail -c +$((MARK + 1)) $SERIAL 2>/dev/null; }
 mark() { MARK=$(stat -c %s $SERIAL 2>/dev/null || echo 0); }
 
@@ -163,6 +184,15 @@ screendump() {
     qmp screendump "{\"filename\":\"$LAB_WORK/dump.ppm\"}" >/dev/null || fail "screendump refused"
     until_true 5 test -s dump.ppm || fail "screendump left no file"
     mv dump.ppm $LAB_RESULTS/$1.ppm
+}
+
+# dump_size NAME, dump_pixel NAME X Y: of a screendump.
+dump_size() { head -n 2 $LAB_RESULTS/$1.ppm | tail -n 1 | tr ' ' x; }
+
+dump_pixel() {
+    local file=$LAB_RESULTS/$1.ppm size=$(dump_size $1) header
+    header=$(head -n 3 $file | wc -c)
+    xxd -p -s $((header + ($3 * ${size%x*} + $2) * 3)) -l 3 $file
 }
 
 dm_stats() {

@@ -5,6 +5,7 @@ Nothing is mounted and no privilege is needed. Each medium comes with a file NAM
 room of the kernel arguments inside it, so that a scenario can change them in place with dd.
 """
 
+import hashlib
 import pathlib
 import shutil
 import tempfile
@@ -40,7 +41,9 @@ label text
 """
 
 GRUB = """\
-set timeout=3
+serial --unit=0 --speed=115200
+terminal_output console serial
+set timeout=5
 set default=0
 menuentry "linux" {{
   linux /vmlinuz {arguments}
@@ -52,7 +55,7 @@ menuentry "text" {{
 }}
 """
 
-GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile echo".split()
+GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile echo serial terminal".split()
 ISOLINUX_BIN = pathlib.Path("/usr/lib/ISOLINUX/isolinux.bin")
 ISOLINUX_LIB = pathlib.Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
 GRUB_LIB = pathlib.Path("/usr/lib/grub/i386-pc")
@@ -65,6 +68,8 @@ def _make_initramfs(path):
     tree.node("dev/console", 5, 1)
     tree.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     tree.text("etc/profile", "PS1='guest# '\n")
+    for name in ("reboot", "poweroff"):     # what the kernel runs when the tool stack asks; our init knows no signals
+        tree.text(f"sbin/{name}", f"#!/bin/sh\nexec busybox {name} -f\n", 0o755)
     tree.text("init", (KIT / "guest-init.sh").read_text(), 0o755)
     tree.busybox()
     kernel.fetch().add_modules(tree, MODULES)
@@ -146,10 +151,17 @@ def _medium(name, make):
     notes = image.with_name(name + ".args")
     if not notes.exists() or notes.stat().st_mtime < image.stat().st_mtime:
         notes.write_text(_note_arguments(image, ARGUMENTS))
-    return [image, notes]
+    return [image, notes, _content_sum()]
 
 
-def _rom_image(name):
+def _content_sum():
+    """The checksum of vmlinuz and initrd, one after the other, as found on either medium."""
+    path = cache_dir() / "guest.md5"
+    path.write_text(hashlib.md5(linux().read_bytes() + initramfs().read_bytes()).hexdigest() + "\n")
+    return path
+
+
+def _sector_image(name):
     """A boot-sector guest out of tests/lab/NAME.asm, padded to a megabyte."""
     source = TOP / "tests" / "lab" / f"{name}.asm"
 
@@ -170,5 +182,5 @@ def provide(need):
     if need == "kernel":
         return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
     if need.endswith(".asm"):
-        return _rom_image(need.removesuffix(".asm"))
+        return _sector_image(need.removesuffix(".asm"))
     raise Trouble(f"unknown need: {need}")
