@@ -25,7 +25,7 @@ guest_copies() {
 scenario() {
     dd if=/dev/urandom of=data.img bs=1M count=4 status=none
     dd if=/dev/urandom of=other.iso bs=2k count=300 status=none
-    guest_cfg "disk = [ 'format=raw,vdev=hda,access=rw,target=$PWD/data.img',
+    guest_cfg "disk = [ 'format=raw,vdev=hda,access=rw,backendtype=qdisk,target=$PWD/data.img',
                         'format=raw,vdev=hdc,access=ro,devtype=cdrom,target=$(guest_iso)' ]" 'boot = "d"'
     guest_boot
     note "$(guest_run 'dmesg | grep -i "ata[0-9].*ATA" | head -n 4')"
