@@ -65,6 +65,8 @@ unsigned fixture_pending(const struct fixture *fx);
 /* A character backend that keeps what is written (and takes at most fixture_chars_room bytes of it
  * until told otherwise) and hands in what a test types. */
 struct chars *fixture_chars(struct fixture *fx);
+/* The one that was made last, or NULL. */
+struct chars *fixture_line(const struct fixture *fx);
 size_t fixture_written(struct chars *chars, uint8_t *bytes, size_t max); /* takes them out */
 void fixture_chars_room(struct chars *chars, size_t room);
 /* Returns how many went. */

@@ -136,8 +136,11 @@ void fixture_fail_all(struct fixture *fx, int err, unsigned n) {
 void fixture_copy_blocks(struct fixture *to, struct fixture *from) {
     const struct fixture_priv *a = from->priv, *b = to->priv;
     for (struct fake_block *x = a->blocks, *y = b->blocks; x && y; x = x->next, y = y->next)
-        if (x->mapped == y->mapped)
+        if (x->mapped == y->mapped) {
             memcpy(y->bytes, x->bytes, MIN(x->mapped, (size_t)MIB(64)));
+            y->fail_err = x->fail_err;
+            y->fail_count = x->fail_count;
+        }
 }
 
 /* Starts over after each one, because what `done` runs may put away or make a disk. */
@@ -208,6 +211,11 @@ struct chars *fixture_chars(struct fixture *fx) {
     c->next = priv->chars;
     priv->chars = c;
     return &c->chars;
+}
+
+struct chars *fixture_line(const struct fixture *fx) {
+    const struct fixture_priv *priv = fx->priv;
+    return priv->chars ? &priv->chars->chars : NULL;
 }
 
 size_t fixture_written(struct chars *chars, uint8_t *bytes, size_t max) {

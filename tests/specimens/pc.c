@@ -43,35 +43,18 @@ static void poke_i8042(struct fixture *fx, void *dev, uint8_t what) {
 
 static const uint16_t i8042_ports[] = {0x60, 1, 0x64, 1, 0};
 
-/* The lines of the uarts built last, by fixture. */
-static struct {
-    struct fixture *fx;
-    struct chars *line;
-} lines[8];
-static unsigned built;
-
-static struct chars *line_of(struct fixture *fx) {
-    unsigned i = built;
-    while (lines[--i % ARRAY_LEN(lines)].fx != fx) {}
-    return lines[i % ARRAY_LEN(lines)].line;
-}
-
 static void *build_uart(struct fixture *fx) {
-    struct chars *line = fixture_chars(fx);
-    lines[built].fx = fx;
-    lines[built].line = line;
-    built = (built + 1) % ARRAY_LEN(lines);
     return uart16550_new(&(struct uart16550_pins){.io = fx->io,
                                                   .clock = fx->clock,
                                                   .irq = fixture_irq(fx, 4),
                                                   .base = 0x3f8,
-                                                  .chars = line});
+                                                  .chars = fixture_chars(fx)});
 }
 
 /* Somebody types, or the reader stops, or goes on. */
 static void poke_uart(struct fixture *fx, void *dev, uint8_t what) {
     static const uint8_t text[] = "The quick brown fox";
-    struct chars *line = line_of(fx);
+    struct chars *line = fixture_line(fx);
     (void)dev;
     if (what & 0x80)
         fixture_chars_room(line, what & 0x1f);
