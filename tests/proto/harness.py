@@ -60,7 +60,7 @@ class Started:
         sockets = [] if 'qmp_fd' in self.config or 'argv' in kwargs else [self.qmp_path]
         self.guest = rig.Guest([Started.dm] + self.argv, self.directory,
                                vcpus=config.get('maxvcpus', config.get('vcpus', 1)),
-                               video=max(16, config.get('videoram', 16)),
+                               video=kwargs.pop('video', max(16, config.get('videoram', 16))),
                                sockets=sockets + [self.stat_path], **kwargs)
 
     def fill(self, value):

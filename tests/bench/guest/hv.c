@@ -140,8 +140,20 @@ const char *hv_error(enum hv_error e) {
 
 uint8_t *hv_ram(uint64_t gpa) {
     uint64_t gfn = gpa / WORLD_PAGE;
+    uint64_t page = gfn < WORLD_GFNS ? p2m[gfn] : 0; /* one more than its place in the file */
+    static uint8_t *far;                             /* one page at a time */
 
-    return gpa < RAM_WINDOW && p2m[gfn] == gfn + 1 ? ram + gpa : NULL;
+    if (!page)
+        return NULL;
+    if (page <= RAM_WINDOW / WORLD_PAGE)
+        return ram + (page - 1) * WORLD_PAGE + gpa % WORLD_PAGE;
+    if (far)
+        munmap(far, WORLD_PAGE);
+    far = mmap(NULL, WORLD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, pages_fd,
+               (off_t)((page - 1) * WORLD_PAGE));
+    if (far == MAP_FAILED)
+        far = NULL;
+    return far ? far + gpa % WORLD_PAGE : NULL;
 }
 
 void hv_balloon(uint64_t gfn, uint64_t n) {
