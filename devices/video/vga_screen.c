@@ -204,11 +204,20 @@ static void draw_lines(struct vga *vga, const struct draw *d, unsigned top, unsi
         display_dirty(&vga->display, top, bottom);
 }
 
+static bool none_dirty(const struct vga *vga) {
+    for (size_t i = 0; i < (vga->mask + 1) / VGA_PAGE / 64; i++)
+        if (vga->screen.bitmap[i])
+            return false;
+    return true;
+}
+
 static void draw_dirty(struct vga *vga, const struct draw *d) {
     const struct draw *was = &vga->screen.drawn;
     bool overlay = d->overlay_top != was->overlay_top || d->overlay_key != was->overlay_key ||
                    d->overlay_bottom != was->overlay_bottom;
     unsigned from = d->height;
+    if (!overlay && none_dirty(vga))
+        return;
     for (unsigned y = 0; y < d->height; y++) {
         bool dirty = line_dirty(vga, d, y) ||
                      (overlay && ((y >= d->overlay_top && y < d->overlay_bottom) ||

@@ -88,55 +88,54 @@ static uint8_t rotate(uint8_t val, unsigned n) {
     return (uint8_t)(val >> n | val << (8 - n));
 }
 
-static uint32_t function(const struct vga *vga, uint32_t val) {
-    switch (vga->gr[GR_ROTATE] >> 3 & 3) {
-    case 1:
-        return val & vga->latch;
-    case 2:
-        return val | vga->latch;
-    case 3:
-        return val ^ vga->latch;
-    default:
-        return val;
+static uint32_t function(unsigned fn, uint32_t val, uint32_t latch) {
+    return fn == 0 ? val : fn == 1 ? val & latch : fn == 2 ? val | latch : val ^ latch;
+}
+
+/* n bytes to ascending addresses of the planes. The registers are read once: to the compiler a store to
+ * video memory may change them. */
+static void store_planes(struct vga *vga, uint32_t addr, unsigned planes, const uint8_t *from,
+                         unsigned n) {
+    const unsigned mode = vga->gr[GR_MODE] & 3, turn = vga->gr[GR_ROTATE] & 7;
+    const unsigned fn = vga->gr[GR_ROTATE] >> 3 & 3;
+    const uint32_t mask = planes32[planes & 15], latch = vga->latch;
+    const uint32_t bits = mode == 1 ? 0 : vga->gr[GR_BIT_MASK] * 0x01010101u; /* 1: the latches */
+    const uint32_t set = planes32[vga->gr[GR_SET_RESET] & 15];
+    const uint32_t enable = planes32[vga->gr[GR_ENABLE] & 15];
+    const uint32_t wrap = vga->mask & ~3u;
+    uint8_t *const vram = vga->vram->bytes;
+    uint32_t at = (addr + vga->bank) * 4;
+    for (unsigned i = 0; i < n; i++, at += 4) {
+        uint32_t val, chosen = bits;
+        if (mode == 2) {
+            val = function(fn, planes32[from[i] & 15], latch);
+        } else {
+            uint32_t turned = rotate(from[i], turn) * 0x01010101u;
+            if (mode == 3) { /* one more mask for the set/reset colour */
+                val = set;
+                chosen &= turned;
+            } else {
+                val = function(fn, (turned & ~enable) | (set & enable), latch);
+            }
+        }
+        uint8_t *cell_at = vram + (at & wrap);
+        val = (val & chosen) | (latch & ~chosen);
+        store_le32(cell_at, (load_le32(cell_at) & ~mask) | (val & mask));
     }
 }
 
-static void store_planes(struct vga *vga, uint32_t addr, unsigned planes, uint8_t byte) {
-    uint32_t val, bits = vga->gr[GR_BIT_MASK] * 0x01010101u;
-    uint32_t set = planes32[vga->gr[GR_SET_RESET] & 15];
-    switch (vga->gr[GR_MODE] & 3) {
-    case 0: {
-        uint32_t enable = planes32[vga->gr[GR_ENABLE] & 15];
-        val = rotate(byte, vga->gr[GR_ROTATE] & 7) * 0x01010101u;
-        val = function(vga, (val & ~enable) | (set & enable));
-        break;
+static void store_bytes(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {
+    uint8_t map = vga->seq[SEQ_MAP_MASK], mem = vga->seq[SEQ_MEMORY];
+    if (mem & SEQ_MEMORY_FLAT && !(mem & SEQ_MEMORY_CHAIN4)) {
+        store_planes(vga, a, map, from, n);
+        return;
     }
-    case 1:
-        val = vga->latch;
-        bits = UINT32_MAX;
-        break;
-    case 2:
-        val = function(vga, planes32[byte & 15]);
-        break;
-    default: /* 3: the rotated byte is one more mask */
-        bits &= rotate(byte, vga->gr[GR_ROTATE] & 7) * 0x01010101u;
-        val = set;
-        break;
+    for (unsigned i = 0; i < n; i++, a++) {
+        if (mem & SEQ_MEMORY_CHAIN4)
+            store_planes(vga, a >> 2, map & 1u << (a & 3), from + i, 1);
+        else
+            store_planes(vga, a >> 1, map & (a & 1 ? ODD_PLANES : EVEN_PLANES), from + i, 1);
     }
-    uint8_t *at = cell(vga, addr);
-    uint32_t mask = planes32[planes & 15];
-    val = (val & bits) | (vga->latch & ~bits);
-    store_le32(at, (load_le32(at) & ~mask) | (val & mask));
-}
-
-static void store_byte(struct vga *vga, uint32_t a, uint8_t byte) {
-    uint8_t map = vga->seq[SEQ_MAP_MASK];
-    if (vga->seq[SEQ_MEMORY] & SEQ_MEMORY_CHAIN4)
-        store_planes(vga, a >> 2, map & 1u << (a & 3), byte);
-    else if (!(vga->seq[SEQ_MEMORY] & SEQ_MEMORY_FLAT))
-        store_planes(vga, a >> 1, map & (a & 1 ? ODD_PLANES : EVEN_PLANES), byte);
-    else
-        store_planes(vga, a, map, byte);
 }
 
 static uint8_t compare(const struct vga *vga) {
@@ -195,26 +194,45 @@ static void dirtied_run(struct vga *vga, uint32_t a, unsigned n) {
         vga->font_written = true;
 }
 
+static void store_linear(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {
+    uint8_t *vram = vga->vram->bytes;
+    uint32_t p = (a + vga->bank * (vga->linear ? 1 : 4)) & vga->mask;
+    uint32_t first = MIN(n, vga->mask + 1 - p);
+    memcpy(vram + p, from, first);
+    memcpy(vram, from + first, n - first);
+    vga_dirtied(vga, p, n);
+    vga->font_written = true;
+}
+
+static void store_text(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {
+    const uint32_t wrap = vga->mask & ~3u, at = ((a >> 1) + vga->bank) * 4;
+    uint8_t *const vram = vga->vram->bytes;
+    uint32_t to = at;
+    unsigned i = 0;
+    if (a & 1) {
+        vram[(to & wrap) + 1] = from[i++];
+        to += 4;
+    }
+    for (; i + 1 < n; i += 2, to += 4) {
+        vram[to & wrap] = from[i];
+        vram[(to & wrap) + 1] = from[i + 1];
+    }
+    if (i < n) {
+        vram[to & wrap] = from[i];
+        to += 4;
+    }
+    vga_dirtied(vga, at, to - at);
+}
+
 static void store_run(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {
     if (vga->store == WINDOW_LINEAR) {
-        uint8_t *vram = vga->vram->bytes;
-        uint32_t p = (a + vga->bank * (vga->linear ? 1 : 4)) & vga->mask;
-        if (p + n <= vga->mask + 1)
-            memcpy(vram + p, from, n);
-        else
-            for (unsigned i = 0; i < n; i++)
-                vram[(p + i) & vga->mask] = from[i];
-        vga_dirtied(vga, p, n);
-        vga->font_written = true;
-        return;
+        store_linear(vga, a, from, n);
+    } else if (vga->store == WINDOW_TEXT) {
+        store_text(vga, a, from, n);
+    } else {
+        store_bytes(vga, a, from, n);
+        dirtied_run(vga, a, n);
     }
-    if (vga->store == WINDOW_TEXT)
-        for (unsigned i = 0; i < n; i++)
-            cell(vga, (a + i) >> 1)[(a + i) & 1] = from[i];
-    else
-        for (unsigned i = 0; i < n; i++)
-            store_byte(vga, a + i, from[i]);
-    dirtied_run(vga, a, n);
 }
 
 /* [off, off + n) cut to the part of the window that answers; *skip bytes before it. */
@@ -245,10 +263,19 @@ static uint64_t window_read(void *dev, uint64_t off, unsigned size) {
     return load_le(bytes, size);
 }
 
+/* Most of what a guest does here is text, a character with its attribute at a time. */
 static void window_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
+    struct vga *vga = dev;
+    uint32_t a = (uint32_t)off - vga->window_base;
+    if (vga->store == WINDOW_TEXT && size == 2 && !(a & 1) && a < vga->window_size) {
+        uint32_t at = ((a >> 1) + vga->bank) * 4 & vga->mask & ~3u;
+        store_le16(vga->vram->bytes + at, (uint16_t)val);
+        dirtied_piece(vga, at, 2);
+        return;
+    }
     uint8_t bytes[8];
     store_le(bytes, size, val);
-    vga_window_store(dev, (uint32_t)off, bytes, size);
+    vga_window_store(vga, (uint32_t)off, bytes, size);
 }
 
 static unsigned window_read_string(void *dev, uint64_t off, unsigned size, void *buf, unsigned n) {

@@ -57,7 +57,7 @@ static int teardown(void **state) {
 static uint32_t pixel(struct board *b, unsigned x, unsigned y) {
     b->display->refresh(b->display->dev, b->display, true);
     assert_non_null(b->display->pixels);
-    return b->display->pixels[(size_t)y * b->display->stride + x];
+    return b->display->pixels[(size_t)y * b->display->stride + x] & 0xffffff;
 }
 
 /* 640 x 480 of packed pixels. */

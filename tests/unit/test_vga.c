@@ -55,7 +55,7 @@ static void refresh(struct board *b, bool whole) {
 static uint32_t pixel(const struct board *b, unsigned x, unsigned y) {
     assert_non_null(b->display->pixels);
     assert_true(x < b->display->width && y < b->display->height);
-    return b->display->pixels[(size_t)y * b->display->stride + x];
+    return b->display->pixels[(size_t)y * b->display->stride + x] & 0xffffff;
 }
 
 static void dispi(struct board *b, uint16_t reg, uint16_t val) {
