@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * FIPS 46-3, bit by bit as it is written there: two blocks for each login need no speed. Tables count bits
- * from 1, the leftmost. See des.h.
+ * FIPS 46-3, bit by bit as it is written there: two blocks for each login need no speed. Tables
+ * count bits from 1, the leftmost. See des.h.
  */
 #include "des.h"
 

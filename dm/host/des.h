@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DES encryption of single blocks: FIPS 46-3. VNC authentication is built on it; nothing else should be.
+ * DES encryption of single blocks: FIPS 46-3. VNC authentication is built on it; nothing else
+ * should be.
  */
 #ifndef HOST_DES_H
 #define HOST_DES_H

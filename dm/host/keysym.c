@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * X keysyms (X11 protocol, appendix A; XF86 vendor keysyms) and IBM's scan code set 1. See keysym.h.
+ * X keysyms (X11 protocol, appendix A; XF86 vendor keysyms) and IBM's scan code set 1. See
+ * keysym.h.
  */
 #include "keysym.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keys as viewers name them, to KEY_* of Linux's input-event-codes.h: X keysyms by where they are on a
- * US keyboard, and PC/XT scan codes, which name the key itself.
+ * Keys as viewers name them, to KEY_* of Linux's input-event-codes.h: X keysyms by where they are
+ * on a US keyboard, and PC/XT scan codes, which name the key itself.
  */
 #ifndef HOST_KEYSYM_H
 #define HOST_KEYSYM_H

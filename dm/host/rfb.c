@@ -494,7 +494,8 @@ static bool row_has(const struct rfb *rfb, unsigned y, unsigned from, unsigned t
     return true;
 }
 
-/* Takes the next rectangle of changed tiles out of the map: as wide as its first row, then as high. */
+/* Takes the next rectangle of changed tiles out of the map: as wide as its first row, then as
+ * high. */
 static bool next_rect(struct rfb *rfb, unsigned *row, struct rfb_rect *r) {
     for (; *row < rfb->tiles_h; ++*row)
         for (unsigned x = 0; x < rfb->tiles_w; x++) {

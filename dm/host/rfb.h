@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One viewer's side of the RFB protocol (RFC 6143, and the extensions that viewers of virtual machines
- * use), as a state machine from bytes to bytes: it never waits and knows no sockets. What the
- * viewer does comes out by rfb_user. One thread.
+ * One viewer's side of the RFB protocol (RFC 6143, and the extensions that viewers of virtual
+ * machines use), as a state machine from bytes to bytes: it never waits and knows no sockets. What
+ * the viewer does comes out by rfb_user. One thread.
  */
 #ifndef HOST_RFB_H
 #define HOST_RFB_H
@@ -34,8 +34,8 @@ struct rfb_user {
     void (*wheel)(void *arg, int by);
     void (*done)(void *arg); /* with what came at once */
     bool (*absolute)(void *arg); /* whether the guest wants positions */
-    /* The viewer is let in: the screen has to be there when this returns. Not shared: it wants to be
-     * the only one. */
+    /* The viewer is let in: the screen has to be there when this returns. Not shared: it wants to
+     * be the only one. */
     void (*arrived)(void *arg, struct rfb *rfb, bool shared);
     void *arg;
 };

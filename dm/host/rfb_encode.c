@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE). Of Hextile's tiles those of one and two colours
- * are described, others are sent raw; ZRLE packs palettes of up to 16 colours and leaves the rest to
- * zlib. See rfb_encode.h.
+ * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE). Of Hextile's tiles those of one and two
+ * colours are described, others are sent raw; ZRLE packs palettes of up to 16 colours and leaves
+ * the rest to zlib. See rfb_encode.h.
  */
 #include "rfb_encode.h"
 

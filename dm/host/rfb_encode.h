@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE. Pure but for zlib,
- * which is loaded when the first client asks for ZRLE. One thread.
+ * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE. Pure but for
+ * zlib, which is loaded when the first client asks for ZRLE. One thread.
  */
 #ifndef HOST_RFB_ENCODE_H
 #define HOST_RFB_ENCODE_H

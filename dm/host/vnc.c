@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sockets, pacing and the shared screen of the VNC server; the protocol is rfb.c's. A library that
- * serves clients by blocking reads and writes would let one stalled viewer stop the guest, so all of
- * this is ours and never waits.
+ * serves clients by blocking reads and writes would let one stalled viewer stop the guest, so all
+ * of this is ours and never waits.
  *
  * The guest's screen is looked at when a viewer waits for an update: 60 times a second while it
  * changes, 20 times while it does not, never without viewers. What changed is found by comparing

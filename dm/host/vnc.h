@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The VNC server: listens from the start, so that its port can be told, and serves viewers once there
- * is a machine. It costs nothing while nobody is connected, and no viewer can hold up the guest or
- * another viewer. One thread.
+ * The VNC server: listens from the start, so that its port can be told, and serves viewers once
+ * there is a machine. It costs nothing while nobody is connected, and no viewer can hold up the
+ * guest or another viewer. One thread.
  */
 #ifndef HOST_VNC_H
 #define HOST_VNC_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A viewer that sends anything: the first byte says how the bytes are cut, the rest goes in. After each
- * piece the screen changes, or its size, and an update is made.
+ * A viewer that sends anything: the first byte says how the bytes are cut, the rest goes in. After
+ * each piece the screen changes, or its size, and an update is made.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The RFB protocol byte by byte: RFC 6143 and the community's rfbproto.rst; DES by FIPS 46-3's users:
- * NIST SP 800-17, table A.1.
+ * The RFB protocol byte by byte: RFC 6143 and the community's rfbproto.rst; DES by FIPS 46-3's
+ * users: NIST SP 800-17, table A.1.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The VNC server over sockets, in a process of its own: libvncclient, written by others, decodes what
- * it sends; clients that misbehave don't keep it from serving one that does not.
+ * The VNC server over sockets, in a process of its own: libvncclient, written by others, decodes
+ * what it sends; clients that misbehave don't keep it from serving one that does not.
  */
 #include <setjmp.h>
 #include <signal.h>
