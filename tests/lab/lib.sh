@@ -7,7 +7,8 @@
 #   /lab/in/files   files handed in by --in and by the scenario's "needs:" line
 #
 # One guest at a time, called "guest":
-#   guest_cfg LINE...          begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, our device model, then the lines given
+#   guest_cfg LINE...          begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, standard VGA, our
+#                              device model, then the lines given
 #   guest_iso ARGS / guest_disk ARGS    print the path of a fresh copy of the medium that boots with these kernel arguments
 #   hd VDEV FILE, cd_rom VDEV FILE      print an entry of disk = [ ]
 #   direct_kernel [ARGS]       prints the lines of guest.cfg that boot the kernel without a medium
@@ -60,6 +61,7 @@ vcpus = 1
 serial = "pty"
 vnc = 1
 usb = 0
+vga = "stdvga"
 device_model_version = "qemu-xen"
 device_model_override = "$DM"
 CFG
@@ -205,12 +207,10 @@ dm_stats() {
 
 # ---- ending ---------------------------------------------------------------------------------------------------------
 
-domain_gone() { ! xl list 2>/dev/null | awk 'NR > 1 && $2 != 0' | grep -q .; }
-
 leftovers() {
     local id=$1
-    xl list | awk 'NR > 1 && $2 != 0 { print "domain: " $0 }'
-    ps -o pid,args | grep -F -- "$DM" | grep -v -e grep -e awk | sed 's/^/process: /'
+    xl list | awk -v id=$id '$2 == id { print "domain: " $0 }'
+    ps -o pid,args | grep -e "-xen-domid $id " | grep -v grep | cut -c 1-120 | sed 's/^/process: /'
     ls -d /run/xen/qmp-*-$id /run/xen/*-$id.* 2>/dev/null | sed 's/^/file: /'
     xenstore-exists /local/domain/$id && echo "xenstore: /local/domain/$id"
     xenstore-exists /local/domain/0/device-model/$id && echo "xenstore: device-model/$id"

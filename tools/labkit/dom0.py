@@ -16,7 +16,8 @@ HYPERVISOR = pathlib.Path("/boot/xen-4.17-amd64.gz")
 PEER = pathlib.Path("/usr/libexec/xen-qemu-system-i386")
 
 PACKAGES = ("xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common", "xenstore-utils", "qemu-system-xen",
-            "qemu-system-data", "seabios", "ipxe-qemu", "busybox-static", "socat", "iproute2", "bash", "libc6")
+            "qemu-system-data", "seabios", "ipxe-qemu", "busybox-static", "socat", "iproute2", "bash", "util-linux", "mount",
+            "libc6")
 
 MODULES = """
 xenfs xen-gntdev xen-gntalloc xen-evtchn xen-privcmd xen-blkback xen-netback
@@ -24,7 +25,7 @@ virtio_pci virtio_console 9p 9pnet_virtio e1000 tun bridge loop
 """.split()
 
 PROGRAMS = """
-/bin/bash /usr/bin/socat /usr/sbin/ip /usr/sbin/bridge
+/bin/bash /usr/bin/flock /usr/sbin/losetup /usr/bin/socat /usr/sbin/ip /usr/sbin/bridge
 /usr/bin/xenstore-ls /usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list
 /usr/bin/xenstore-rm /usr/bin/xenstore-exists /usr/bin/xenstore-watch /usr/bin/xenstore-chmod
 /usr/sbin/xen-hvmctx
