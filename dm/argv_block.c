@@ -280,12 +280,26 @@ static bool place_taken(const struct parse *p, const struct config_disk *disk) {
     return false;
 }
 
-static bool add_disk(struct parse *p, const struct config_disk *disk) {
+/* A property that the disk itself was not given: -global ide-hd.serial=X. */
+static const char *global_or(const struct parse *p, const struct config_disk *disk,
+                             const char *property, const char *own) {
+    static const char *const kinds[] = {"ide-", NULL, "scsi-", "ide-"};
+    char driver[16];
+    if (own || !kinds[disk->kind])
+        return own;
+    snprintf(driver, sizeof(driver), "%s%s", kinds[disk->kind], disk->cdrom ? "cd" : "hd");
+    return config_global(p->config, driver, property);
+}
+
+static bool add_disk(struct parse *p, struct config_disk *disk) {
     static const char *const kinds[] = {"IDE channel", "floppy controller", "SCSI bus",
                                         "AHCI port"};
     if (place_taken(p, disk))
         return parse_fail(p, "%s %s: %s %u has a drive %u already", disk->opts->origin,
                           disk->opts->text, kinds[disk->kind], disk->bus, disk->unit);
+    disk->serial = global_or(p, disk, "serial", disk->serial);
+    disk->model = global_or(p, disk, "model", disk->model);
+    disk->version = global_or(p, disk, "ver", disk->version);
     p->disks[p->config->disk_count++] = *disk;
     return true;
 }
