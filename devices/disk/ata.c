@@ -615,7 +615,7 @@ static void copy_string(char *to, size_t len, const char *from) {
 }
 
 void ata_init(struct ata_drive *d, const struct ata_pins *pins, const struct ata_host *ops,
-              void *host, unsigned unit) {
+              void *host, unsigned unit, unsigned place) {
     d->kind = pins->cdrom ? ATA_CDROM : pins->block ? ATA_DISK : ATA_NONE;
     d->unit = unit;
     d->block = pins->block ? block_get(pins->block) : NULL;
@@ -623,9 +623,13 @@ void ata_init(struct ata_drive *d, const struct ata_pins *pins, const struct ata
     d->host = host;
     d->buf = mem_new(ATA_BUF);
     d->present = true;
-    copy_string(d->serial, sizeof(d->serial), pins->serial ? pins->serial : "");
+    d->named = pins->serial && *pins->serial;
+    if (d->named)
+        copy_string(d->serial, sizeof(d->serial), pins->serial);
+    else
+        snprintf(d->serial, sizeof(d->serial), "HVM%05u", place + 1);
     copy_string(d->model, sizeof(d->model),
-                pins->model ? pins->model : pins->cdrom ? "HVM-DM DVD-ROM" : "HVM-DM HARDDISK");
+                pins->model && *pins->model ? pins->model : pins->cdrom ? "HVM-DM DVD-ROM" : "HVM-DM HARDDISK");
 }
 
 void ata_done_with(struct ata_drive *d) {

@@ -117,6 +117,7 @@ struct ata_drive {
     const struct ata_host *ops;
     void *host;
     char serial[21], model[41];
+    bool named;             /* the serial number was configured */
     bool inflight;
     bool careful;           /* sector by sector, to find the bad one */
     uint32_t written;       /* bytes of buf or sg that are done with */
@@ -138,8 +139,9 @@ struct ata_pins {
     const char *serial, *model; /* NULL: our own */
 };
 
+/* `place` is the drive's in the machine, from 0: for its serial number, where none is configured. */
 void ata_init(struct ata_drive *d, const struct ata_pins *pins, const struct ata_host *ops,
-              void *host, unsigned unit);
+              void *host, unsigned unit, unsigned place);
 void ata_done_with(struct ata_drive *d); /* drained; frees what the drive holds */
 
 /* Power-on state. Waits for requests in flight. */

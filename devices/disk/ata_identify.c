@@ -46,11 +46,13 @@ static void features(const struct ata_drive *d, uint8_t *page) {
     unsigned nop = 0x4000;
     word(page, 82, nop | LOOK_AHEAD | WRITE_CACHE | POWER | SMART_ON);
     word(page, 83, 0x7400); /* FLUSH CACHE EXT, FLUSH CACHE, LBA48 */
-    word(page, 84, 0x4163); /* WWN, FUA, general purpose log, SMART self-test and error logs */
+    /* FUA, general purpose log, SMART self-test and error logs; a name where there is one */
+    unsigned extension = 0x4063 | (d->named ? 0x0100 : 0);
+    word(page, 84, extension);
     word(page, 85, nop | POWER | (d->look_ahead ? LOOK_AHEAD : 0) |
                        (d->write_cache ? WRITE_CACHE : 0) | (d->smart ? SMART_ON : 0));
     word(page, 86, 0x3400);
-    word(page, 87, 0x4163);
+    word(page, 87, extension);
 }
 
 /* Words 62 to 68 and 88: all modes of the time, and the one that SET FEATURES 03h chose. */
@@ -65,8 +67,11 @@ static void transfer_modes(const struct ata_drive *d, uint8_t *page) {
     word(page, 88, 0x003f | (kind == 8 ? 0x0100u << chosen : 0));
 }
 
-/* A name in the IEEE style (NAA 5) made of the serial number, so that it stays over restarts. */
+/* A name in the IEEE style (NAA 5) made of the serial number, so that it stays over restarts. A disk
+ * whose number nobody chose has none: others have the same number. */
 static void world_wide_name(const struct ata_drive *d, uint8_t *page) {
+    if (!d->named)
+        return;
     uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
     for (const char *c = d->serial; *c; c++)
         hash = (hash ^ (uint8_t)*c) * 0x100000001b3;

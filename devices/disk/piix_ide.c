@@ -293,7 +293,8 @@ static void channel_new(struct piix_ide *ide, unsigned n, const struct piix_ide_
     ch->ide = ide;
     ch->irq = n ? pins->irq15 : pins->irq14;
     for (unsigned i = 0; i < 2; i++)
-        ata_init(&ch->cable.drive[i], &pins->drive[2 * n + i], &host_ops, ch, i);
+        ata_init(&ch->cable.drive[i], &pins->drive[2 * n + i], &host_ops, ch, i,
+                 2 * n + i);
     io_map_new(pins->io, &ch->command, names[n], &ata_command_ops, &ch->cable, IO_PORT,
                command_ports[n], ATA_REGISTERS);
     io_map_new(pins->io, &ch->control, names[n], &ata_control_ops, &ch->cable, IO_PORT,

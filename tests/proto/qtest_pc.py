@@ -31,7 +31,7 @@ PCI_COMMAND = 'bit 6, parity error response, can be written in PCI 2.1; bits tha
 REASONS = {
     'ide_identify': {
         'model': 'each names itself',
-        'serial': 'QEMU numbers its drives; ours has none unless configured',
+        'serial': 'each numbers its drives in its own way',
         'word 2': ATA8, 'word 4': ATA_OBSOLETE, 'word 5': ATA_OBSOLETE, 'word 21': ATA_OBSOLETE,
         'word 22': ATA_OBSOLETE,
         'word 48': 'bit 14 is fixed at 1 by ATA8-ACS; QEMU says that doubleword I/O is possible, '
@@ -42,11 +42,10 @@ REASONS = {
         'word 69': 'QEMU promises that TRIMmed sectors read as something fixed; raw files may not',
         'word 80': 'ours speaks ATA8-ACS too', 'word 81': ATA8,
         'word 82': 'ours has the power management and look-ahead features',
-        'word 84': 'ours has logs, SMART self-test, WWN, FUA', 'word 85': 'as word 82',
+        'word 84': 'ours has logs, SMART self-test, FUA', 'word 85': 'as word 82',
         'word 87': 'as word 84', 'word 88': MWDMA, 'word 93': 'ours also says how device 0 was found',
         'word 105': ATA8, 'word 106': 'QEMU always says that sectors are several to a physical one',
-        'word 108': 'the world wide name', 'word 109': 'the world wide name',
-        'word 110': 'the world wide name', 'word 111': 'the world wide name', 'word 119': ATA8,
+        'word 119': ATA8,
         'word 120': ATA8, 'word 217': ATA8, 'word 255': 'the checksum, since ATA/ATAPI-5',
     },
     'ide_signature': {

@@ -228,6 +228,25 @@ static void identify_device(void **unused) {
     assert_int_equal(sum, 0);
 }
 
+/* Disks that nobody gave a serial number differ within a machine, and claim no world wide name. */
+static void unnamed_disks(void **unused) {
+    (void)unused;
+    uint8_t page[512];
+    piix_ide_device.free(ide);
+    ide = piix_ide_new(&(struct piix_ide_pins){.pci = fx.pci, .devfn = 9, .io = fx.io,
+                                               .irq14 = fixture_irq(&fx, IRQ),
+                                               .irq15 = fixture_irq(&fx, 15),
+                                               .drive = {{.block = disk}, {.block = disk}}});
+    identify(page);
+    assert_memory_equal(page + 20, "VH0M0010  ", 10);
+    assert_int_equal(word(page, 87) & 0x0100, 0);
+    assert_int_equal(load_le64(page + 216), 0);
+    out8(&fx, DEVICE, 0xb0);
+    command(0xec);
+    read_block(page, 1);
+    assert_memory_equal(page + 20, "VH0M0020  ", 8);
+}
+
 static void transfer_mode_shows(void **unused) {
     (void)unused;
     uint8_t page[512];
@@ -617,7 +636,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(power_on_signature), T(software_reset), T(registers_hold_what_is_written),
         T(high_order_bytes), T(lone_master), T(empty_channel), T(execute_device_diagnostic),
-        T(nien_holds_the_line), T(identify_device), T(transfer_mode_shows),
+        T(nien_holds_the_line), T(identify_device), T(unnamed_disks),
+        T(transfer_mode_shows),
         T(read_sectors_ahead), T(read_more_than_the_buffer), T(read_by_words_and_dwords),
         T(read_chs), T(initialize_device_parameters), T(read_multiple), T(read_ext),
         T(write_sectors), T(write_is_busy_until_done), T(write_multiple), T(write_through),
