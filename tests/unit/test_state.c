@@ -258,6 +258,41 @@ static void test_absent_keeps_reset(void **arg) {
     assert_int_equal(w->b.wide, w->a.wide);
 }
 
+/* A buffer of which another field says how much matters: the rest is neither saved nor compared. */
+static void test_dynamic_used(void **arg) {
+    struct buffered {
+        uint32_t end;
+        uint8_t *buf;
+    };
+    static const struct field fields[] = {
+        F_MAX(struct buffered, end, 8), F_DYNAMIC_USED(struct buffered, buf, 8, end), F_END};
+    static const struct state state = {"buffered", 1, fields, NULL};
+    uint8_t bytes_a[8] = "abcdefg", bytes_b[8] = "ABCDEFG";
+    struct buffered a = {3, bytes_a}, b = {0, bytes_b};
+    struct state_buf buf = {0};
+    char why[128], where[64];
+    size_t used;
+    (void)arg;
+    state_save(&buf, &state, "x", &a);
+    size_t short_len = buf.len;
+    assert_true(state_load(buf.bytes, buf.len, &used, &state, "x", &b, why, sizeof(why)));
+    assert_memory_equal(bytes_b, "abcDEFG", 8);
+    assert_true(state_equal(&state, &a, &b, where, sizeof(where)));
+    bytes_b[2] = 'x';
+    assert_false(state_equal(&state, &a, &b, where, sizeof(where)));
+    a.end = 8;
+    buf.len = 0;
+    state_save(&buf, &state, "x", &a);
+    assert_int_equal(buf.len, short_len + 5);
+    uint8_t *count = memmem(buf.bytes, buf.len, "\3buf", 4);
+    assert_non_null(count);
+    store_le32(count + 8, 9); /* more than the buffer holds */
+    seal(buf.bytes, buf.len);
+    assert_false(state_load(buf.bytes, buf.len, &used, &state, "x", &b, why, sizeof(why)));
+    assert_non_null(strstr(why, "buf"));
+    state_buf_free(&buf);
+}
+
 static void collect(void *arg, const char *text) {
     char *all = arg;
     strcat(strcat(all, text), "\n");
@@ -280,7 +315,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_crc),       TEST(test_round_trip), TEST(test_timer_is_relative),
         TEST(test_two_records), TEST(test_refusals), TEST(test_wrong_owner),
-        TEST(test_truncated), TEST(test_absent_keeps_reset), TEST(test_print),
+        TEST(test_truncated), TEST(test_absent_keeps_reset),
+        TEST(test_dynamic_used), TEST(test_print),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
