@@ -148,6 +148,9 @@ static void high_order_bytes(void **unused) {
     assert_int_equal(in8(&fx, LOW), 0x11);
     out8(&fx, COUNT, 0);
     assert_int_equal(in8(&fx, LOW), 0x22);
+    out8(&fx, CONTROL, 0x88);
+    command(0xe5);
+    assert_int_equal(in8(&fx, LOW), 0x22);
 }
 
 /* 6, 9.16.1: Device 0 alone answers for Device 1 with its registers, but Status is 00h. */

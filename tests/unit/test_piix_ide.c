@@ -235,12 +235,14 @@ static void a_list_that_loops(void **unused) {
         store_le32(fx.ram + 0x30000 + 8 * i, 0x8000);
         store_le32(fx.ram + 0x30000 + 8 * i + 4, 2);
     }
+    store_le32(fx.ram, 0x12345678); /* what follows the 64 KiB is a descriptor that leads here */
     out32(&fx, BMIDTP, 0x3fff8); /* wraps at once */
     out8(&fx, BMICOM, TO_MEMORY);
     command(0xc8, 0, 0); /* 256 sectors: 65536 descriptors */
     out8(&fx, BMICOM, TO_MEMORY | START);
     fixture_io(&fx);
     ended(INTERRUPT | ACTIVE);
+    assert_int_equal(ram32(0), 0x12345678);
 }
 
 static void a_table_at_nothing(void **unused) {
