@@ -165,7 +165,8 @@ static void rgb24_line(const uint8_t *src, unsigned n, uint32_t *out) {
         out[x] = src[0] | (uint32_t)src[1] << 8 | (uint32_t)src[2] << 16;
 }
 
-/* The byte that says nothing comes along: these are most of all pixels, and copied they cost least. */
+/* The byte that says nothing comes along: these are most of all pixels, and copied they cost
+ * least. */
 static void rgb32_line(const uint8_t *src, unsigned n, uint32_t *out) {
     if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
         memcpy(out, src, n * sizeof(*out));

@@ -92,8 +92,8 @@ static uint32_t function(unsigned fn, uint32_t val, uint32_t latch) {
     return fn == 0 ? val : fn == 1 ? val & latch : fn == 2 ? val | latch : val ^ latch;
 }
 
-/* n bytes to ascending addresses of the planes. The registers are read once: to the compiler a store to
- * video memory may change them. */
+/* n bytes to ascending addresses of the planes. The registers are read once: to the compiler a
+ * store to video memory may change them. */
 static void store_planes(struct vga *vga, uint32_t addr, unsigned planes, const uint8_t *from,
                          unsigned n) {
     const unsigned mode = vga->gr[GR_MODE] & 3, turn = vga->gr[GR_ROTATE] & 7;

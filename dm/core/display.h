@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a screen shows. The producer (a VGA) draws only when somebody asks; the consumer
- * (screendump, VNC) asks as often as it looks. Pixels are XRGB8888 in host order; X may be anything.
- * One thread.
+ * (screendump, VNC) asks as often as it looks. Pixels are XRGB8888 in host order; X may be
+ * anything. One thread.
  */
 #ifndef CORE_DISPLAY_H
 #define CORE_DISPLAY_H
