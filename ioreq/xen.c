@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define __XEN_TOOLS__ 1 /* opens domctl.h */
@@ -33,10 +34,13 @@ enum {
     WAKE_PORTS = 64,
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
+    LOOK_AGAIN_MS = 16,
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
 };
+
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the serving of one access short */
 
 static bool fail(char *why, size_t why_len, const char *what) {
     snprintf(why, why_len, "%s: %s", what, strerror(errno));
@@ -71,6 +75,40 @@ static void now_the_others(struct xen *x) {
     loop_change(x->loop, &x->events, LOOP_READ);
 }
 
+static inline void unmask(struct xen *x, const uint32_t *ports, unsigned n) {
+    size_t len = n * sizeof(ports[0]);
+    xen_check(x, write(x->events.fd, ports, len) != (ssize_t)len, "to unmask event channels");
+}
+
+/*
+ * Xen sends an event for each write that it buffers, and a guest that draws its screen makes thousands:
+ * a wake of dom0 for each would cost several times the writes. So after the first its channel stays
+ * masked, and the ring is looked at now and then until it is found empty. What is in the ring is never
+ * late for the guest: it is drained before each request.
+ */
+static bool look_again_soon(struct xen *x) {
+    static const struct itimerspec soon = {.it_value.tv_nsec = LOOK_AGAIN_MS * 1000000L};
+    return !timerfd_settime(x->look.fd, 0, &soon, NULL);
+}
+
+static void look_again(void *arg, unsigned events) {
+    struct xen *x = arg;
+    (void)events;
+    uint64_t expired;
+    if (read(x->look.fd, &expired, sizeof(expired)) != (ssize_t)sizeof(expired))
+        return;
+    bool busy = x->serving || ring_drain(&x->ring);
+    if (!busy || !look_again_soon(x))
+        unmask(x, &x->buffered_local, 1);
+}
+
+/* Drains the ring; returns how many of the ports are to be unmasked, with ours gone or not. */
+OUT_OF_LINE static unsigned ring_event(struct xen *x, uint32_t *ports, unsigned at, unsigned n) {
+    if (ring_drain(&x->ring) && look_again_soon(x))
+        ports[at] = ports[--n];
+    return n;
+}
+
 static void events_ready(void *arg, unsigned events) {
     struct xen *x = arg;
     (void)events;
@@ -85,16 +123,18 @@ static void events_ready(void *arg, unsigned events) {
         return;
     }
     x->serving = true;
-    for (unsigned i = 0; i < (size_t)got / sizeof(ports[0]); i++) {
+    unsigned n = (unsigned)((size_t)got / sizeof(ports[0]));
+    for (unsigned i = n; i-- > 0;) {
         uint32_t at = ports[i] - x->port_first;
         unsigned vcpu = at < x->port_count ? x->vcpu_of[at] : NO_VCPU;
         if (vcpu == NO_VCPU)
-            ring_drain(&x->ring);
+            n = ring_event(x, ports, i, n);
         else if (ring_serve(&x->ring, vcpu))
             xenevtchn_notify(x->evtchn, ports[i]);
     }
     x->serving = false;
-    xen_check(x, write(x->events.fd, ports, (size_t)got) != got, "to unmask event channels");
+    if (n)
+        unmask(x, ports, n);
     if (x->again)
         now_the_others(x);
 }
@@ -137,46 +177,6 @@ static void xen_unclaim_pci(struct engine *e, unsigned bdf) {
                                                             bdf >> 8 & 0xff, bdf >> 3 & 0x1f,
                                                             bdf & 7),
               "to give a PCI function back");
-}
-
-/* ---- interrupts: a hypercall each, so only for a change ---- */
-
-static void xen_isa_irq(struct engine *e, unsigned irq, bool level) {
-    struct xen *x = xen_of(e);
-    uint16_t bit = (uint16_t)(1u << (irq & 15));
-    if (x->isa_known & bit && !(x->isa_level & bit) == !level)
-        return;
-    x->isa_known |= bit;
-    x->isa_level = (uint16_t)(level ? x->isa_level | bit : x->isa_level & ~bit);
-    xen_check(x, xendevicemodel_set_isa_irq_level(x->dm, x->domid, irq & 15, level),
-              "an ISA interrupt");
-}
-
-static void xen_pci_intx(struct engine *e, unsigned dev, unsigned pin, bool level) {
-    struct xen *x = xen_of(e);
-    dev &= 31;
-    pin &= 3;
-    uint8_t bit = (uint8_t)(1u << pin);
-    if (x->intx_known[dev] & bit && !(x->intx_level[dev] & bit) == !level)
-        return;
-    x->intx_known[dev] |= bit;
-    x->intx_level[dev] = (uint8_t)(level ? x->intx_level[dev] | bit : x->intx_level[dev] & ~bit);
-    xen_check(x,
-              xendevicemodel_set_pci_intx_level(x->dm, x->domid, 0, 0, (uint8_t)dev, (uint8_t)pin,
-                                                level),
-              "a PCI interrupt");
-}
-
-static void xen_pci_link(struct engine *e, unsigned link, unsigned irq) {
-    struct xen *x = xen_of(e);
-    xen_check(x,
-              xendevicemodel_set_pci_link_route(x->dm, x->domid, (uint8_t)link, (uint8_t)irq),
-              "a PCI interrupt route");
-}
-
-static void xen_msi(struct engine *e, uint64_t addr, uint32_t data) {
-    struct xen *x = xen_of(e);
-    xen_check(x, xendevicemodel_inject_msi(x->dm, x->domid, addr, data), "an MSI");
 }
 
 /* ---- memory ---- */
@@ -291,8 +291,10 @@ static bool xen_power_button(struct engine *e) {
 
 static void xen_free(struct engine *e) {
     struct xen *x = xen_of(e);
-    if (x->events.added)
-        loop_remove(x->loop, &x->events);
+    loop_remove(x->loop, &x->events);
+    loop_remove(x->loop, &x->look);
+    if (x->look.fd >= 0)
+        close(x->look.fd);
     loop_cancel(x->loop, &x->dirty_task);
     if (x->has_server) /* first: a vCPU may wait for an answer that will not come */
         xendevicemodel_destroy_ioreq_server(x->dm, x->domid, x->server);
@@ -310,6 +312,7 @@ static void xen_free(struct engine *e) {
         xendevicemodel_close(x->dm);
     if (x->call)
         xencall_close(x->call);
+    xen_irq_done(x);
     free(x->vcpu_of);
     free(x);
 }
@@ -351,6 +354,8 @@ static bool open_handles(struct xen *x, char *why, size_t why_len) {
     x->call = xencall_open(NULL, 0);
     if (!x->call)
         return fail(why, why_len, "Xen's hypercalls (/dev/xen/privcmd) can't be opened");
+    if (!xen_irq_init(x))
+        return fail(why, why_len, "Xen's interrupts (/dev/xen/privcmd) can't be opened");
     return true;
 }
 
@@ -420,13 +425,11 @@ struct engine *xen_engine_new(struct loop *loop, unsigned domid, unsigned max_vc
     x->engine.ops = &ops;
     x->loop = loop;
     x->domid = (domid_t)domid;
+    x->look.fd = -1;
+    x->irq.fd = -1;
     x->restored = restored;
     x->ring.vcpus = max_vcpus;
     x->dirty_task = (struct loop_task){.run = flush_dirty, .arg = x};
-    if (!restored) {
-        x->isa_known = UINT16_MAX;
-        memset(x->intx_known, 0xff, sizeof(x->intx_known));
-    }
     if (open_handles(x, why, why_len) && look_at_memory(x, why, why_len) &&
         make_server(x, why, why_len))
         return &x->engine;
@@ -448,11 +451,13 @@ static bool bind(struct xen *x, char *why, size_t why_len) {
         first = MIN(first, locals[i]);
         last = MAX(last, locals[i]);
     }
-    if (xenevtchn_bind_interdomain(x->evtchn, x->domid, x->buffered_port) < 0) {
+    int buffered = xenevtchn_bind_interdomain(x->evtchn, x->domid, x->buffered_port);
+    if (buffered < 0) {
         snprintf(why, why_len, "domain %u: the channel of its buffered ring can't be bound: %s",
                  x->domid, strerror(errno));
         return false;
     }
+    x->buffered_local = (uint32_t)buffered;
     x->port_count = last - first + 1;
     x->vcpu_of = malloc(x->port_count * sizeof(*x->vcpu_of));
     if (!x->vcpu_of)
@@ -479,6 +484,10 @@ bool xen_engine_start(struct engine *engine, char *why, size_t why_len) {
         .fd = fd, .ready = events_ready, .arg = x, .events = LOOP_READ};
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) || !loop_add(x->loop, &x->events))
         return fail(why, why_len, "Xen's event channels can't be watched");
+    x->look = (struct loop_fd){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+                               .ready = look_again, .arg = x, .events = LOOP_READ};
+    if (x->look.fd < 0 || !loop_add(x->loop, &x->look))
+        return fail(why, why_len, "no timer for the buffered ring");
     return true;
 }
 
@@ -498,7 +507,7 @@ void xen_engine_log_dirty(struct engine *engine, bool on) {
 
 bool xen_engine_restrict(struct engine *engine, char *why, size_t why_len) {
     struct xen *x = xen_of(engine);
-    if (!xentoolcore_restrict_all(x->domid))
+    if (!xentoolcore_restrict_all(x->domid) && xen_irq_restrict(x))
         return true;
     snprintf(why, why_len, "Xen's handles can't be restricted to domain %u: %s", x->domid,
              strerror(errno));

@@ -37,12 +37,17 @@ struct xen {
     struct loop_fd events;
     bool serving, again;
     /* local ports to vCPUs: vcpu_of[port - port_first] */
-    uint32_t port_first, port_count, buffered_port;
+    uint32_t port_first, port_count;
     uint16_t *vcpu_of;
+    uint32_t buffered_port, buffered_local; /* the buffered ring's: Xen's end and ours */
+    struct loop_fd look;                    /* a timer, while the ring is busy */
 
-    /* the levels Xen has; of a restored domain they are unknown until first set */
-    uint16_t isa_level, isa_known;
-    uint8_t intx_level[32], intx_known[32];
+    struct xen_irq {
+        int fd; /* of /dev/xen/privcmd */
+        /* the levels Xen has; of a restored domain they are unknown until first set */
+        uint16_t isa_level, isa_known;
+        uint8_t intx_level[32], intx_known[32];
+    } irq;
 
     struct xen_map map;
     bool log_dirty;
@@ -71,6 +76,14 @@ int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size);
 
 /* Pages [gfn, gfn + n) were written by us. */
 void xen_dirty(struct xen *x, uint64_t gfn, uint64_t n);
+
+bool xen_irq_init(struct xen *x); /* false: errno says why */
+void xen_irq_done(struct xen *x);
+bool xen_irq_restrict(struct xen *x);
+void xen_isa_irq(struct engine *e, unsigned irq, bool level);
+void xen_pci_intx(struct engine *e, unsigned dev, unsigned pin, bool level);
+void xen_pci_link(struct engine *e, unsigned link, unsigned irq);
+void xen_msi(struct engine *e, uint64_t addr, uint32_t data);
 
 struct vram *xen_vram_new(struct engine *e, size_t size);
 void xen_vram_free(struct engine *e, struct vram *vram);
