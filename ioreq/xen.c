@@ -34,7 +34,7 @@ enum {
     WAKE_PORTS = 64,
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
-    LOOK_AGAIN_MS = 16,
+    SOON_MS = 16,
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
@@ -86,25 +86,38 @@ static inline void unmask(struct xen *x, const uint32_t *ports, unsigned n) {
  * masked, and the ring is looked at now and then until it is found empty. What is in the ring is never
  * late for the guest: it is drained before each request.
  */
-static bool look_again_soon(struct xen *x) {
-    static const struct itimerspec soon = {.it_value.tv_nsec = LOOK_AGAIN_MS * 1000000L};
-    return !timerfd_settime(x->look.fd, 0, &soon, NULL);
-}
-
-static void look_again(void *arg, unsigned events) {
+static void soon_ready(void *arg, unsigned events) {
     struct xen *x = arg;
     (void)events;
     uint64_t expired;
-    if (read(x->look.fd, &expired, sizeof(expired)) != (ssize_t)sizeof(expired))
+    if (read(x->soon.fd, &expired, sizeof(expired)) != (ssize_t)sizeof(expired))
+        return;
+    xen_vram_leave(x, 0, UINT64_MAX);
+    if (!x->buffered_masked)
         return;
     bool busy = x->serving || ring_drain(&x->ring);
-    if (!busy || !look_again_soon(x))
-        unmask(x, &x->buffered_local, 1);
+    if (busy && xen_soon(x))
+        return;
+    x->buffered_masked = false;
+    unmask(x, &x->buffered_local, 1);
+}
+
+bool xen_soon(struct xen *x) {
+    static const struct itimerspec soon = {.it_value.tv_nsec = SOON_MS * 1000000L};
+    if (x->soon.fd < 0) {
+        x->soon = (struct loop_fd){
+            .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+            .ready = soon_ready, .arg = x, .events = LOOP_READ};
+        if (x->soon.fd < 0 || !loop_add(x->loop, &x->soon))
+            return false;
+    }
+    return !timerfd_settime(x->soon.fd, 0, &soon, NULL);
 }
 
 /* Drains the ring; returns how many of the ports are to be unmasked, with ours gone or not. */
 OUT_OF_LINE static unsigned ring_event(struct xen *x, uint32_t *ports, unsigned at, unsigned n) {
-    if (ring_drain(&x->ring) && look_again_soon(x))
+    x->buffered_masked = ring_drain(&x->ring) && xen_soon(x);
+    if (x->buffered_masked)
         ports[at] = ports[--n];
     return n;
 }
@@ -141,6 +154,8 @@ static void events_ready(void *arg, unsigned events) {
 
 static bool xen_claim(struct engine *e, enum io_space space, uint64_t base, uint64_t size) {
     struct xen *x = xen_of(e);
+    if (space == IO_MEM)
+        xen_vram_leave(x, base, size);
     if (!xendevicemodel_map_io_range_to_ioreq_server(x->dm, x->domid, x->server, space == IO_MEM,
                                                      base, base + size - 1))
         return true;
@@ -292,9 +307,9 @@ static bool xen_power_button(struct engine *e) {
 static void xen_free(struct engine *e) {
     struct xen *x = xen_of(e);
     loop_remove(x->loop, &x->events);
-    loop_remove(x->loop, &x->look);
-    if (x->look.fd >= 0)
-        close(x->look.fd);
+    loop_remove(x->loop, &x->soon);
+    if (x->soon.fd >= 0)
+        close(x->soon.fd);
     loop_cancel(x->loop, &x->dirty_task);
     if (x->has_server) /* first: a vCPU may wait for an answer that will not come */
         xendevicemodel_destroy_ioreq_server(x->dm, x->domid, x->server);
@@ -425,7 +440,7 @@ struct engine *xen_engine_new(struct loop *loop, unsigned domid, unsigned max_vc
     x->engine.ops = &ops;
     x->loop = loop;
     x->domid = (domid_t)domid;
-    x->look.fd = -1;
+    x->soon.fd = -1;
     x->irq.fd = -1;
     x->restored = restored;
     x->ring.vcpus = max_vcpus;
@@ -484,10 +499,6 @@ bool xen_engine_start(struct engine *engine, char *why, size_t why_len) {
         .fd = fd, .ready = events_ready, .arg = x, .events = LOOP_READ};
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) || !loop_add(x->loop, &x->events))
         return fail(why, why_len, "Xen's event channels can't be watched");
-    x->look = (struct loop_fd){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
-                               .ready = look_again, .arg = x, .events = LOOP_READ};
-    if (x->look.fd < 0 || !loop_add(x->loop, &x->look))
-        return fail(why, why_len, "no timer for the buffered ring");
     return true;
 }
 
@@ -495,6 +506,7 @@ void xen_engine_flush(struct engine *engine) {
     struct xen *x = xen_of(engine);
     if (!x->serving)
         ring_drain(&x->ring);
+    xen_vram_leave(x, 0, UINT64_MAX);
     flush_dirty(x);
 }
 

@@ -40,7 +40,8 @@ struct xen {
     uint32_t port_first, port_count;
     uint16_t *vcpu_of;
     uint32_t buffered_port, buffered_local; /* the buffered ring's: Xen's end and ours */
-    struct loop_fd look;                    /* a timer, while the ring is busy */
+    bool buffered_masked;
+    struct loop_fd soon; /* a timer for what can wait a moment */
 
     struct xen_irq {
         int fd; /* of /dev/xen/privcmd */
@@ -74,6 +75,9 @@ static inline void xen_check(struct xen *x, int failed, const char *what) {
 /* HYPERVISOR_memory_op; the argument is copied in and out. Negative: errno says why. */
 int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size);
 
+/* A moment from now the ring is looked at and video memory goes home. False: no timer. */
+bool xen_soon(struct xen *x);
+
 /* Pages [gfn, gfn + n) were written by us. */
 void xen_dirty(struct xen *x, uint64_t gfn, uint64_t n);
 
@@ -90,6 +94,8 @@ void xen_vram_free(struct engine *e, struct vram *vram);
 void xen_vram_place(struct engine *e, struct vram *vram, uint64_t base);
 bool xen_vram_dirty(struct engine *e, struct vram *vram, size_t first, size_t n, uint64_t *bitmap);
 void xen_vram_dirtied(struct engine *e, struct vram *vram, size_t offset, size_t len);
+/* What waits to go home goes now, if it lies in [base, base + size). */
+void xen_vram_leave(struct xen *x, uint64_t base, uint64_t size);
 /* A restored machine is complete: what no BAR shows is where it was made. */
 void xen_vram_settle(struct xen *x);
 

@@ -29,10 +29,11 @@ enum {
 static const uint32_t CACHE_UNPIN = UINT32_MAX; /* XEN_DOMCTL_DELETE_MEM_CACHEATTR */
 
 struct xen_vram {
-    struct vram vram; /* first */
-    uint64_t home;    /* gfn */
+    struct vram vram;  /* first */
+    uint64_t home, at; /* frame numbers: where it was made, where its pages are */
     uint64_t pages;
     bool mapped;
+    bool leaving; /* its BAR is off, but the pages are still there */
     bool tracked;
     uint64_t *written; /* by us: a bit for each page */
     struct xen_vram *next;
@@ -103,7 +104,7 @@ struct vram *xen_vram_new(struct engine *e, size_t size) {
         return NULL;
     }
     v->pages = size >> XEN_PAGE_SHIFT;
-    v->home = x->vram_home;
+    v->home = v->at = x->vram_home;
     v->vram.size = size;
     v->vram.base = VRAM_NOWHERE;
     v->written = calloc((v->pages + 63) / 64, sizeof(*v->written));
@@ -163,53 +164,72 @@ static void pin(struct xen *x, uint64_t gfn, uint64_t pages, uint32_t type) {
 }
 
 static void go_home(struct xen *x, struct xen_vram *v) {
-    uint64_t from = v->vram.base >> XEN_PAGE_SHIFT;
-    pin(x, from, v->pages, CACHE_UNPIN);
-    uint64_t done = relocate(x, from, v->home, v->pages);
+    v->leaving = false;
+    if (v->at == v->home)
+        return;
+    pin(x, v->at, v->pages, CACHE_UNPIN);
+    uint64_t done = relocate(x, v->at, v->home, v->pages);
     if (done < v->pages)
-        log_error("video memory: %llu of %llu pages stayed at %#llx of domain %u: %s",
+        log_error("video memory: %llu of %llu pages stayed at page %#llx of domain %u: %s",
                   (unsigned long long)(v->pages - done), (unsigned long long)v->pages,
-                  (unsigned long long)v->vram.base, x->domid, strerror(errno));
-    v->vram.base = VRAM_NOWHERE;
+                  (unsigned long long)v->at, x->domid, strerror(errno));
+    v->at = v->home;
+    xen_map_invalidate(&x->map);
 }
 
-static void go_to(struct xen *x, struct xen_vram *v, uint64_t base) {
-    uint64_t to = base >> XEN_PAGE_SHIFT;
+static void go_to(struct xen *x, struct xen_vram *v, uint64_t to) {
     uint64_t done = relocate(x, v->home, to, v->pages);
     if (done < v->pages) {
-        log_error("video memory: domain %u can't have it at %#llx: %s", x->domid,
-                  (unsigned long long)base, strerror(errno));
+        log_error("video memory: domain %u can't have it at page %#llx: %s", x->domid,
+                  (unsigned long long)to, strerror(errno));
         relocate(x, to, v->home, done);
         return;
     }
-    v->vram.base = base;
+    v->at = to;
     pin(x, to, v->pages, CACHE_WB);
+    xen_map_invalidate(&x->map);
 }
 
 void xen_vram_place(struct engine *e, struct vram *vram, uint64_t base) {
     struct xen *x = xen_of(e);
     struct xen_vram *v = (struct xen_vram *)vram;
+    uint64_t to = base >> XEN_PAGE_SHIFT;
     if (base == v->vram.base || (base != VRAM_NOWHERE && base % XEN_PAGE))
         return;
-    if (x->restored && !v->mapped) { /* it is there already */
-        if (base == VRAM_NOWHERE || !vram_map(x, v, base >> XEN_PAGE_SHIFT))
-            return;
-        v->vram.base = base;
-        pin(x, base >> XEN_PAGE_SHIFT, v->pages, CACHE_WB);
+    v->vram.base = VRAM_NOWHERE;
+    if (base == VRAM_NOWHERE) {
+        v->leaving = true;
+        xen_soon(x);
         return;
     }
-    if (v->vram.base != VRAM_NOWHERE)
+    v->leaving = false;
+    if (x->restored && !v->mapped) { /* it is there already */
+        if (vram_map(x, v, to)) {
+            v->at = to;
+            pin(x, to, v->pages, CACHE_WB);
+        }
+    } else if (v->at != to) {
+        xen_vram_leave(x, base, v->vram.size);
         go_home(x, v);
-    if (base != VRAM_NOWHERE)
-        go_to(x, v, base);
-    xen_map_invalidate(&x->map);
+        go_to(x, v, to);
+    }
+    if (v->at == to)
+        v->vram.base = base;
+}
+
+void xen_vram_leave(struct xen *x, uint64_t base, uint64_t size) {
+    for (struct xen_vram *v = x->vrams; v; v = v->next) {
+        uint64_t start = v->at << XEN_PAGE_SHIFT;
+        if (v->leaving && start <= base + (size - 1) && base <= start + (v->vram.size - 1))
+            go_home(x, v);
+    }
 }
 
 /* Unplaced when it was saved, it was at its home: the highest pages that the domain has. */
 void xen_vram_settle(struct xen *x) {
     for (struct xen_vram *v = x->vrams; v; v = v->next)
         if (!v->mapped) {
-            v->home = x->vram_home - 2 * v->pages;
+            v->home = v->at = x->vram_home - 2 * v->pages;
             vram_map(x, v, v->home);
         }
 }
@@ -230,8 +250,7 @@ bool xen_vram_dirty(struct engine *e, struct vram *vram, size_t first, size_t n,
     } else {
         /* fails with ENODATA while Xen has no bitmap to give */
         v->tracked = true;
-        if (xendevicemodel_track_dirty_vram(x->dm, x->domid,
-                                            (v->vram.base >> XEN_PAGE_SHIFT) + first, (uint32_t)n,
+        if (xendevicemodel_track_dirty_vram(x->dm, x->domid, v->at + first, (uint32_t)n,
                                             (unsigned long *)bitmap))
             return false;
     }
@@ -252,7 +271,5 @@ void xen_vram_dirtied(struct engine *e, struct vram *vram, size_t offset, size_t
     for (size_t page = first; page <= last; page++)
         v->written[page / 64] |= UINT64_C(1) << page % 64;
     if (x->log_dirty)
-        xen_dirty(x,
-                  (v->vram.base == VRAM_NOWHERE ? v->home : v->vram.base >> XEN_PAGE_SHIFT) + first,
-                  last - first + 1);
+        xen_dirty(x, v->at + first, last - first + 1);
 }

@@ -59,6 +59,7 @@ def test_vram_follows_its_bar():
         expect(not vga.there(0xe0000000), 'still at the old place')
         expect(s('ram', 0xe1001000, 4) == 'feedc0de', 'the bytes did not come along')
         vga.place(None)
+        s('idle', 0.1)                      # it has a moment
         expect(not vga.there(0xe1000000), 'there while the BAR is off')
         vga.place(0xf0000000)
         expect(s('ram', 0xf0001000, 4) == 'feedc0de', 'the bytes are lost')
@@ -74,7 +75,25 @@ def test_vram_is_not_moved_for_nothing():
         before = s('counts').get('dm_relocate', 0)
         for value in (7, 3, 2, 6):
             s('pciw', vga.devfn, COMMAND, 2, value)
+        for _ in range(7):                  # as Linux sizes BARs
+            s('pciw', vga.devfn, COMMAND, 2, 0)
+            s('pciw', vga.devfn, BAR0, 4, 0xffffffff)
+            s('pciw', vga.devfn, BAR0, 4, 0xe0000000)
+            s('pciw', vga.devfn, COMMAND, 2, MEMORY_SPACE)
         expect(s('counts').get('dm_relocate', 0) == before, 'moved though nothing changed')
+
+
+@test
+def test_vram_makes_room():
+    with Started(base()) as s:
+        s('running')
+        vga = Vga(s)
+        vga.place(0xe0000000)
+        s('pciw', vga.devfn, COMMAND, 2, 0)
+        platform = next(d for d in range(256) if s('pci', d, 0, 4) == 0x00015853)
+        s('pciw', platform, 0x14, 4, 0xe0000000)
+        s('pciw', platform, COMMAND, 2, MEMORY_SPACE)
+        expect(not vga.there(0xe0000000), 'in the way of another BAR')
 
 
 @test
