@@ -76,6 +76,12 @@ static void attr_write(struct vga *vga, uint8_t val) {
 
 /* ---- DAC ---- */
 
+static void dac_index(struct vga *vga, bool reading, uint8_t val) {
+    *(reading ? &vga->dac_read : &vga->dac_write) = val;
+    vga->dac_sub = 0;
+    vga->dac_reading = reading;
+}
+
 static uint8_t dac_next(struct vga *vga) {
     uint8_t val = vga->palette[vga->dac_read * 3 + vga->dac_sub];
     if (++vga->dac_sub == 3) {
@@ -179,14 +185,8 @@ void vga_out(struct vga *vga, unsigned port, uint8_t val) {
         vga->pel_mask = val;
         break;
     case PORT_DAC_READ:
-        vga->dac_read = val;
-        vga->dac_sub = 0;
-        vga->dac_reading = true;
-        break;
     case PORT_DAC_WRITE:
-        vga->dac_write = val;
-        vga->dac_sub = 0;
-        vga->dac_reading = false;
+        dac_index(vga, port == PORT_DAC_READ, val);
         break;
     case PORT_DAC_DATA:
         dac_write(vga, val);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Drawing alone: what a chip can't be brought to show easily. Memory that wraps, pictures that are as large
- * as can be, every pan, rows that share memory.
+ * Drawing alone: what a chip can't be brought to show easily. Memory that wraps, pictures that are
+ * as large as can be, every pan, rows that share memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
