@@ -81,10 +81,10 @@ static inline void unmask(struct xen *x, const uint32_t *ports, unsigned n) {
 }
 
 /*
- * Xen sends an event for each write that it buffers, and a guest that draws its screen makes thousands:
- * a wake of dom0 for each would cost several times the writes. So after the first its channel stays
- * masked, and the ring is looked at now and then until it is found empty. What is in the ring is never
- * late for the guest: it is drained before each request.
+ * Xen sends an event for each write that it buffers, and a guest that draws its screen makes
+ * thousands: a wake of dom0 for each would cost several times the writes. So after the first its
+ * channel stays masked, and the ring is looked at now and then until it is found empty. What is in
+ * the ring is never late for the guest: it is drained before each request.
  */
 static void soon_ready(void *arg, unsigned events) {
     struct xen *x = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interrupts on Xen: a hypercall each, so only for a change of level. They are made on /dev/xen/privcmd
- * directly: libxendevicemodel allocates memory for each call, and these calls are made while a guest
- * waits for its access. Operations are those of xen/include/public/hvm/dm_op.h.
+ * Interrupts on Xen: a hypercall each, so only for a change of level. They are made on
+ * /dev/xen/privcmd directly: libxendevicemodel allocates memory for each call, and these calls are
+ * made while a guest waits for its access. Operations are those of xen/include/public/hvm/dm_op.h.
  */
 #include <fcntl.h>
 #include <stdint.h>
