@@ -188,6 +188,9 @@ static bool vnc_up(struct run *run) {
             return false;
         vnc_attach(run->vnc, run->machine->display, run->machine->input,
                    *config->name ? config->name : "hvm-dm");
+        if (*config->keymap && strcmp(config->keymap, "en-us"))
+            log_info("-k %s (keymap=): viewers that send key codes need no key map; the keys of "
+                     "others are taken for those of a US keyboard", config->keymap);
     }
     return true;
 }
