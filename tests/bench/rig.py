@@ -37,7 +37,7 @@ def hvm_dm():
 class Guest:
     """One device model and the guest around it.  Answers come as JSON values or strings."""
 
-    def __init__(self, argv, directory=None, prefix=(), vcpus=1, memory=64, video=16, domid=1,
+    def __init__(self, argv, directory=None, prefix=(), vcpus=1, memory=56, video=16, domid=1,
                  pass_fds=(), env=None, sockets=()):
         self.own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix='hvm-dm-rig.')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tests of a device model under the native rig: how one is started, run and reported.
 
-A program imports this, registers functions with @test and ends with main(__doc__, qemu_differs, missing).
+A program imports this, registers functions with @test and ends with main().
 """
 import argparse
 import os
@@ -80,7 +80,10 @@ class Started:
         if error is not None and self.last_words():
             error.args = ('%s; its log: %s' % (error, self.last_words()),)
         self.guest.end()
+        log = self.log()
         shutil.rmtree(self.directory, ignore_errors=True)
+        if 'Sanitizer' in log or 'runtime error:' in log:
+            raise Failure('a sanitizer speaks: ' + log[-4000:])
 
     def __call__(self, *words):
         return self.guest(*words)

@@ -30,7 +30,7 @@
 #include "process.h"
 #include "store.h"
 
-static unsigned domid = 1, ram_mib = 64, video_mib = 16, vcpus = 1;
+static unsigned domid = 1, ram_mib = 56, video_mib = 16, vcpus = 1;
 static char preload[4096], *directory = "/tmp", *log_path, *script;
 static const char *sockets[8];
 static unsigned socket_count, sockets_ready;
@@ -400,6 +400,7 @@ static void exec_dm(char **argv) {
     setenv("XEN_DOMAIN_ID", number, 1);
     setenv("XENSTORED_PATH", xenstored, 1);
     setenv("LD_PRELOAD", preload, 1);
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 0); /* we preload in front of it */
     hv_lend();
     dup2(null, 0);
     dup2(log, 1);
