@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "machine.h"
+#include "pv/blk.h"
 #include "rom.h"
 
 enum { ISA_IRQS = 16, BOARD_ROMS = 8, COM_PORTS = 4 };
@@ -22,6 +23,9 @@ struct board {
     struct piix4_pm *pm; /* NULL: -no-acpi */
     struct piix_ide *ide;
     struct i8042 *i8042;
+    /* PV devices */
+    struct pv_blk_board blk;
+    struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
     struct kernel *kernel; /* NULL: no -kernel */
     /* ISA lines: each is the wire-OR of what hangs on it */
     uint32_t isa_inputs[ISA_IRQS];

@@ -100,6 +100,8 @@ static void list_drive(struct board *b, const struct config_disk *disk) {
         .read_only = disk->cdrom || (medium && medium->read_only),
         .place = place,
     };
+    if (!disk->cdrom && drive->block)
+        drive->held = block_get(drive->block);
     if (disk->cdrom) {
         drive->ops = &cd_ops;
         drive->dev = piix_ide_cd(b->ide, place);
@@ -121,6 +123,7 @@ void drives_free(struct machine *m) {
     while (m->drives) {
         struct drive *drive = m->drives;
         m->drives = drive->next;
+        block_put(drive->held);
         free((char *)(uintptr_t)drive->filename);
         mem_free(drive);
     }
@@ -136,9 +139,20 @@ void drives_unplug(struct board *b, bool keep_primary_master) {
     log_info("the guest unplugs its emulated disks%s",
              keep_primary_master ? " but the first" : "");
     piix_ide_unplug(b->ide, keep_primary_master);
-    for (struct drive *drive = b->machine->drives; drive; drive = drive->next)
-        if (!drive->removable)
-            drive->block = piix_ide_block(b->ide, drive->place);
+}
+
+struct block *drives_image(void *board, const char *format, const char *path, bool read_only) {
+    struct machine *m = ((struct board *)board)->machine;
+    for (struct drive *drive = m->drives; drive; drive = drive->next)
+        if (drive->block && drive->filename && !strcmp(drive->filename, path) &&
+            !strcmp(drive->format, format) && drive->block->read_only == read_only)
+            return block_get(drive->block);
+    char why[256];
+    struct image_options options = {.format = format, .read_only = read_only};
+    struct block *block = image_open(m->loop, path, &options, why, sizeof(why));
+    if (!block)
+        log_error("a PV disk of the guest can't be served: %s", why);
+    return block;
 }
 
 struct drive *machine_drive(struct machine *m, const char *id) {

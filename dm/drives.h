@@ -30,8 +30,10 @@ void drives_drain(struct machine *machine);
 /* The unplug protocol: disks leave the IDE; the list shows them without a medium. */
 void drives_unplug(struct board *board, bool keep_primary_master);
 
-/* A medium into a removable drive, or out of it (block NULL). The filename is copied. */
-void drive_change(struct drive *drive, struct block *block, const char *filename,
-                  const char *format);
+/*
+ * The image of a PV disk: that of the emulated drive with the same file, or else opened for it, with a
+ * reference for the caller. NULL: the log says why.
+ */
+struct block *drives_image(void *board, const char *format, const char *path, bool read_only);
 
 #endif

@@ -434,8 +434,16 @@ struct machine *machine_new(const struct config *config, struct engine *engine, 
     return m;
 }
 
+void machine_serve_pv(struct machine *m, struct pv *pv) {
+    struct board *b = m->board;
+    b->blk = (struct pv_blk_board){.loop = m->loop, .open = drives_image, .board = b};
+    b->disks = xenbus_new(pv, &pv_blk_type, &b->blk);
+}
+
 void machine_free(struct machine *m) {
     struct board *b = m->board;
+    if (b->disks)
+        xenbus_free(b->disks);
     loop_cancel(m->loop, &b->reset_task);
     while (m->device_count-- > 0)
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);

@@ -21,6 +21,7 @@
 #include "core/pci.h"
 
 struct config;
+struct pv;
 
 /* The names are those of query-status. */
 enum run_state {
@@ -52,7 +53,8 @@ struct drive {
     const char *qdev_id;  /* of the -device, or "" */
     const char *filename; /* as configured or inserted, by strdup; NULL: empty */
     const char *format;   /* one that stays */
-    struct block *block;  /* NULL: empty or unplugged */
+    struct block *block;  /* NULL: empty */
+    struct block *held;   /* a disk's: our reference, for the PV backend and the counters */
     const struct drive_ops *ops;
     void *dev;
     bool removable, read_only;
@@ -86,6 +88,12 @@ struct machine {
 struct machine *machine_new(const struct config *config, struct engine *engine, struct loop *loop,
                             struct clock *clock, char *why, size_t why_len);
 void machine_free(struct machine *machine);
+
+/*
+ * Serves the guest's PV devices from now on; pv outlives the machine. Those that exist already are
+ * found from the loop.
+ */
+void machine_serve_pv(struct machine *machine, struct pv *pv);
 
 void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
 void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */

@@ -25,6 +25,7 @@
 #include "sock.h"
 #include "vnc.h"
 #include "xen.h"
+#include "xen_pv.h"
 #include "xen_store.h"
 
 struct run {
@@ -34,6 +35,7 @@ struct run {
     struct loop *loop;
     struct clock *clock;
     struct xen_store *store; /* NULL: not on Xen */
+    struct pv *pv;           /* NULL: not on Xen, or restricted */
     struct chars *qtest;     /* NULL: on Xen */
     bool host_resets;        /* inside a reset that the monitor asked for */
     struct engine *engine;
@@ -146,6 +148,8 @@ static void engine_down(struct run *run) {
         run->engine->ops->free(run->engine);
     if (run->qtest)
         chars_free(run->qtest);
+    if (run->pv)
+        xen_pv_free(run->pv);
     if (run->store)
         xen_store_close(run->store);
     if (own_clock)
@@ -308,6 +312,10 @@ static bool run_up(struct run *run) {
         return true;
     run->machine->lifecycle = run;
     run->machine->state_changed = state_changed;
+    if (run->store && !run->config->domid_restrict) {
+        run->pv = xen_pv_new(run->loop, run->store, (unsigned)run->config->domid);
+        machine_serve_pv(run->machine, run->pv);
+    }
     if (run->store && !xen_engine_start(run->engine, run->why, sizeof(run->why)))
         return false;
     if (!run->config->paused)

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * struct pv on Xen: libxengnttab, libxenevtchn and our store. Event channels of backends have a
+ * handle of their own, so that a busy ring never stands before a vCPU's request. See xen_pv.h.
+ */
+#include "xen_pv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+#include "core/bits.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum { WAKE_PORTS = 64 };
+
+struct xen_pv {
+    struct pv pv;
+    struct loop *loop;
+    struct xen_store *store;
+    xengnttab_handle *gnttab;
+    xenevtchn_handle *evtchn;
+    struct loop_fd fd;
+    struct pv_port *ports;
+};
+
+struct watch {
+    struct xen_store_watch store;
+    struct pv_watch *of;
+};
+
+static struct xen_pv *xen_pv(struct pv *pv) {
+    return CONTAINER_OF(pv, struct xen_pv, pv);
+}
+
+/* ---- the store ---- */
+
+static bool pv_read(struct pv *pv, const char *path, char *val, size_t len) {
+    char *got = xen_store_read(xen_pv(pv)->store, "%s", path);
+    bool fits = got && strlen(got) < len;
+    if (fits)
+        strcpy(val, got);
+    free(got);
+    return fits;
+}
+
+static bool pv_write(struct pv *pv, const char *path, const char *val) {
+    return xen_store_write(xen_pv(pv)->store, val, "%s", path);
+}
+
+static void pv_remove(struct pv *pv, const char *path) {
+    xen_store_remove(xen_pv(pv)->store, "%s", path);
+}
+
+static void pv_list(struct pv *pv, const char *path, void (*each)(void *arg, const char *name),
+                    void *arg) {
+    unsigned n = 0;
+    char **names = xen_store_list(xen_pv(pv)->store, &n, "%s", path);
+    for (unsigned i = 0; names && i < n; i++)
+        each(arg, names[i]);
+    free(names);
+}
+
+static void changed(void *arg, const char *path) {
+    (void)path;
+    struct pv_watch *of = ((struct watch *)arg)->of;
+    of->changed(of->arg);
+}
+
+static bool pv_watch(struct pv *pv, struct pv_watch *of, const char *path) {
+    struct watch *w = mem_new(sizeof(*w));
+    *w = (struct watch){.store = {.changed = changed, .arg = w}, .of = of};
+    if (!xen_store_watch(xen_pv(pv)->store, &w->store, "%s", path)) {
+        mem_free(w);
+        return false;
+    }
+    of->own = w;
+    return true;
+}
+
+static void pv_unwatch(struct pv *pv, struct pv_watch *of) {
+    (void)pv;
+    struct watch *w = of->own;
+    if (!w)
+        return;
+    of->own = NULL;
+    xen_store_unwatch(&w->store);
+    mem_free(w);
+}
+
+/* ---- grants ---- */
+
+static void *pv_map(struct pv *pv, const uint32_t *refs, unsigned n, bool write) {
+    struct xen_pv *x = xen_pv(pv);
+    if (!x->gnttab && !(x->gnttab = xengnttab_open(NULL, 0))) {
+        log_error("grants can't be mapped: %s", strerror(errno));
+        return NULL;
+    }
+    return xengnttab_map_domain_grant_refs(x->gnttab, n, pv->domid, (uint32_t *)(uintptr_t)refs,
+                                           PROT_READ | (write ? PROT_WRITE : 0));
+}
+
+static void pv_unmap(struct pv *pv, void *pages, unsigned n) {
+    xengnttab_unmap(xen_pv(pv)->gnttab, pages, n);
+}
+
+/* ---- event channels ---- */
+
+static void deliver(struct xen_pv *x, uint32_t local) {
+    for (struct pv_port *p = x->ports; p; p = p->next)
+        if (p->local == local) {
+            p->event(p->arg);
+            return;
+        }
+}
+
+static void ready(void *arg, unsigned events) {
+    (void)events;
+    struct xen_pv *x = arg;
+    uint32_t fired[WAKE_PORTS];
+    ssize_t n = read(x->fd.fd, fired, sizeof(fired));
+    if (n <= 0)
+        return;
+    /* Unmasked first: what comes while the ring is served is then told again. */
+    if (write(x->fd.fd, fired, (size_t)n) != n)
+        log_error("event channels can't be unmasked: %s", strerror(errno));
+    for (unsigned i = 0; i < (size_t)n / sizeof(fired[0]); i++)
+        deliver(x, fired[i]);
+}
+
+static bool open_channels(struct xen_pv *x) {
+    if (x->evtchn)
+        return true;
+    x->evtchn = xenevtchn_open(NULL, 0);
+    if (!x->evtchn)
+        return false;
+    int fd = xenevtchn_fd(x->evtchn);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    x->fd = (struct loop_fd){.fd = fd, .ready = ready, .arg = x, .events = LOOP_READ};
+    if (loop_add(x->loop, &x->fd))
+        return true;
+    xenevtchn_close(x->evtchn);
+    x->evtchn = NULL;
+    return false;
+}
+
+static bool pv_bind(struct pv *pv, uint32_t remote, struct pv_port *port) {
+    struct xen_pv *x = xen_pv(pv);
+    if (!open_channels(x))
+        return false;
+    xenevtchn_port_or_error_t local = xenevtchn_bind_interdomain(x->evtchn, pv->domid, remote);
+    if (local < 0)
+        return false;
+    port->local = (uint32_t)local;
+    port->bound = true;
+    port->next = x->ports;
+    x->ports = port;
+    return true;
+}
+
+static void pv_unbind(struct pv *pv, struct pv_port *port) {
+    struct xen_pv *x = xen_pv(pv);
+    if (!port->bound)
+        return;
+    port->bound = false;
+    for (struct pv_port **p = &x->ports; *p; p = &(*p)->next)
+        if (*p == port) {
+            *p = port->next;
+            break;
+        }
+    xenevtchn_unbind(x->evtchn, port->local);
+}
+
+static void pv_notify(struct pv *pv, struct pv_port *port) {
+    if (port->bound)
+        xenevtchn_notify(xen_pv(pv)->evtchn, port->local);
+}
+
+static const struct pv_ops ops = {
+    .read = pv_read, .write = pv_write, .remove = pv_remove, .list = pv_list, .watch = pv_watch,
+    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .bind = pv_bind,
+    .unbind = pv_unbind, .notify = pv_notify,
+};
+
+struct pv *xen_pv_new(struct loop *loop, struct xen_store *store, unsigned domid) {
+    struct xen_pv *x = mem_new(sizeof(*x));
+    x->pv = (struct pv){&ops, domid};
+    x->loop = loop;
+    x->store = store;
+    return &x->pv;
+}
+
+void xen_pv_free(struct pv *pv) {
+    struct xen_pv *x = xen_pv(pv);
+    if (x->evtchn) {
+        loop_remove(x->loop, &x->fd);
+        xenevtchn_close(x->evtchn);
+    }
+    if (x->gnttab)
+        xengnttab_close(x->gnttab);
+    mem_free(x);
+}
