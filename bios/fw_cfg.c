@@ -44,6 +44,7 @@ struct fw_cfg {
     /* wires and derived */
     struct item items[ITEMS];
     unsigned count, files;
+    uint8_t uuid[16];
     uint8_t dir[4 + FILES * DIR_ENTRY];
     struct dma dma;
     struct io_region ports, dma_ports;
@@ -259,6 +260,9 @@ struct fw_cfg *fw_cfg_new(const struct fw_cfg_pins *pins) {
     s->dma = (struct dma){.engine = pins->engine};
     fw_cfg_add(s, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_add32(s, FW_CFG_ID, ID_TRADITIONAL | ID_DMA);
+    memcpy(s->uuid, pins->uuid, sizeof(s->uuid));
+    fw_cfg_add(s, FW_CFG_UUID, s->uuid, sizeof(s->uuid));
+    add_value(s, FW_CFG_NOGRAPHIC, 2, pins->nographic);
     add_value(s, FW_CFG_RAM_SIZE, 8, pins->ram);
     add_value(s, FW_CFG_NB_CPUS, 2, pins->cpus);
     add_value(s, FW_CFG_MAX_CPUS, 2, pins->max_cpus);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fw_cfg: how the machine hands blobs to firmware; ports 510, 511 and 514 to 51b. Only there when a
- * kernel is booted directly. One thread.
+ * fw_cfg: how the machine hands blobs to firmware; ports 510, 511 and 514 to 51b. One thread.
  */
 #ifndef BIOS_FW_CFG_H
 #define BIOS_FW_CFG_H
@@ -16,7 +15,8 @@
 
 /* Items with fixed keys; integers in them are little-endian */
 enum {
-    FW_CFG_SIGNATURE = 0x00, FW_CFG_ID = 0x01, FW_CFG_RAM_SIZE = 0x03, FW_CFG_NB_CPUS = 0x05,
+    FW_CFG_SIGNATURE = 0x00, FW_CFG_ID = 0x01, FW_CFG_UUID = 0x02, FW_CFG_RAM_SIZE = 0x03,
+    FW_CFG_NOGRAPHIC = 0x04, FW_CFG_NB_CPUS = 0x05,
     FW_CFG_KERNEL_ADDR = 0x07, FW_CFG_KERNEL_SIZE = 0x08, FW_CFG_INITRD_ADDR = 0x0a,
     FW_CFG_INITRD_SIZE = 0x0b, FW_CFG_BOOT_MENU = 0x0e, FW_CFG_MAX_CPUS = 0x0f,
     FW_CFG_KERNEL_DATA = 0x11, FW_CFG_INITRD_DATA = 0x12, FW_CFG_CMDLINE_ADDR = 0x13,
@@ -34,7 +34,8 @@ struct fw_cfg_pins {
     struct engine *engine;
     uint16_t cpus, max_cpus;
     uint64_t ram;
-    bool boot_menu;
+    uint8_t uuid[16];
+    bool boot_menu, nographic;
 };
 
 struct fw_cfg *fw_cfg_new(const struct fw_cfg_pins *pins);

@@ -66,33 +66,53 @@ static bool file_open(struct board *b, struct file *file, const char *option, co
     return true;
 }
 
-bool kernel_add(struct board *b, uint64_t low_ram) {
+/* "6ba7b810-9dad-11d1-80b4-00c04fd430c8" to bytes in that order; zeros for none. */
+static void parse_uuid(const char *text, uint8_t uuid[16]) {
+    unsigned n = 0, byte;
+    while (n < 16 && sscanf(text, "%2x", &byte) == 1) {
+        uuid[n++] = (uint8_t)byte;
+        text += text[2] == '-' ? 3 : 2;
+    }
+}
+
+static struct fw_cfg *add_fw_cfg(struct board *b) {
     struct machine *m = b->machine;
     const struct config *config = m->config;
-    if (!config->kernel) {
-        if (config->initrd || config->append) {
-            snprintf(b->why, b->why_len, "%s without -kernel (kernel=)",
-                     config->initrd ? "-initrd" : "-append");
-            return false;
-        }
-        return true;
-    }
+    struct fw_cfg_pins pins = {.io = m->io, .engine = m->engine, .cpus = (uint16_t)config->cpus,
+                               .max_cpus = (uint16_t)config->max_cpus, .ram = config->ram,
+                               .boot_menu = config->boot_menu, .nographic = config->nographic};
+    parse_uuid(config->uuid, pins.uuid);
+    struct fw_cfg *fw_cfg = fw_cfg_new(&pins);
+    board_add(b, &fw_cfg_device, fw_cfg, "fw_cfg");
+    return fw_cfg;
+}
+
+static bool add_kernel(struct board *b, struct fw_cfg *fw_cfg, uint64_t low_ram) {
+    const struct config *config = b->machine->config;
     struct kernel *k = b->kernel = mem_new(sizeof(*k));
     k->kernel.fd = k->initrd.fd = -1;
     if (!file_open(b, &k->kernel, "-kernel", config->kernel) ||
         (config->initrd && !file_open(b, &k->initrd, "-initrd", config->initrd)))
         return false;
-    struct fw_cfg *fw_cfg = fw_cfg_new(&(struct fw_cfg_pins){
-        .io = m->io, .engine = m->engine, .cpus = (uint16_t)config->cpus,
-        .max_cpus = (uint16_t)config->max_cpus, .ram = config->ram,
-        .boot_menu = config->boot_menu});
-    board_add(b, &fw_cfg_device, fw_cfg, "fw_cfg");
     const struct linux_boot_files files = {.kernel = &k->kernel.blob,
                                            .initrd = config->initrd ? &k->initrd.blob : NULL,
                                            .cmdline = config->append,
                                            .low_ram = low_ram};
     k->boot = linux_boot_new(fw_cfg, &files, b->why, b->why_len);
     return k->boot;
+}
+
+bool kernel_add(struct board *b, uint64_t low_ram) {
+    const struct config *config = b->machine->config;
+    if (!config->kernel && (config->initrd || config->append)) {
+        snprintf(b->why, b->why_len, "%s without -kernel (kernel=)",
+                 config->initrd ? "-initrd" : "-append");
+        return false;
+    }
+    if (!config->kernel && config->accel != ACCEL_QTEST)
+        return true;
+    struct fw_cfg *fw_cfg = add_fw_cfg(b);
+    return !config->kernel || add_kernel(b, fw_cfg, low_ram);
 }
 
 void kernel_free(struct board *b) {

@@ -11,8 +11,8 @@
 struct board;
 struct kernel;
 
-/* Adds fw_cfg with all that to the board, if there is a -kernel. low_ram: bytes of RAM below 4 GiB.
- * False with board->why. */
+/* Adds fw_cfg with all that to the board, if there is a -kernel; clients of the socket engine have
+ * fw_cfg always. low_ram: bytes of RAM below 4 GiB. False with board->why. */
 bool kernel_add(struct board *board, uint64_t low_ram);
 void kernel_free(struct board *board); /* after the chips */
 

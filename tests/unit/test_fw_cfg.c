@@ -22,7 +22,8 @@ static int setup(void **unused) {
     (void)unused;
     fixture_init(&fx);
     fw = fw_cfg_new(&(struct fw_cfg_pins){
-        .io = fx.io, .engine = &fx.engine, .cpus = 2, .max_cpus = 4, .ram = MIB(128)});
+        .io = fx.io, .engine = &fx.engine, .cpus = 2, .max_cpus = 4, .ram = MIB(128),
+        .uuid = {0x6b, 0xa7, 0xb8, 0x10}, .nographic = true});
     for (unsigned i = 0; i < sizeof(blob); i++)
         blob[i] = (uint8_t)(i * 7 + i / 256);
     fw_cfg_add_file(fw, "bootorder", "/rom@x", 7);
@@ -57,6 +58,10 @@ static void fixed_items(void **unused) {
     assert_int_equal(data(2), 4);
     out16(&fx, 0x510, FW_CFG_RAM_SIZE);
     assert_int_equal(data(4), 128 << 20);
+    out16(&fx, 0x510, FW_CFG_UUID);
+    assert_int_equal(data(4), 0x10b8a76b);
+    out16(&fx, 0x510, FW_CFG_NOGRAPHIC);
+    assert_int_equal(data(2), 1);
     out16(&fx, 0x510, FW_CFG_BOOT_MENU);
     assert_int_equal(data(2), 0);
     out16(&fx, 0x510, 0x4321);
