@@ -340,7 +340,7 @@ static bool map_ring(struct pv_blk *d) {
         return false;
     }
     for (unsigned i = 0; i < d->ring_pages; i++) {
-        char node[16] = "ring-ref";
+        char node[24] = "ring-ref";
         if (order != UINT64_MAX)
             snprintf(node, sizeof(node), "ring-ref%u", i);
         refs[i] = (uint32_t)xenbus_frontend_number(dev, node, 0);
