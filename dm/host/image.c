@@ -90,8 +90,20 @@ struct block *image_open_fd(struct loop *loop, int fd, const char *name,
     return format->open(loop, fd, name, size, options, why, why_len);
 }
 
+/* "nbd+unix:///?socket=..." as libxl gives for tap disks, "nbd:host:port", "json:{...}" */
+static bool is_protocol(const char *path) {
+    size_t scheme = strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789+");
+    return scheme > 1 && path[scheme] == ':';
+}
+
 struct block *image_open(struct loop *loop, const char *path, const struct image_options *options,
                          char *why, size_t why_len) {
+    if (is_protocol(path)) {
+        snprintf(why, why_len,
+                 "image '%s' is reached by a protocol, which is not supported: expected the path "
+                 "of a file or a block device", path);
+        return NULL;
+    }
     /* without waiting for a pipe's writer */
     int mode = options->read_only ? O_RDONLY : O_RDWR;
     int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -355,6 +355,12 @@ static void other_format(void **unused) {
     refused("format 'qcow2' is not supported");
 }
 
+static void protocol(void **unused) {
+    (void)unused;
+    snprintf(path, sizeof(path), "nbd+unix:///?socket=/run/tap.sock");
+    refused("protocol");
+}
+
 static void from_descriptor(void **unused) {
     (void)unused;
     int fd = open(path, O_RDONLY);
@@ -378,7 +384,7 @@ int main(void) {
         T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
         T(shrinks_under_io), T(past_the_end), T(read_only), T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
-        T(empty), T(directory), T(pipe_file), T(character_device), T(other_format),
+        T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
         T(from_descriptor),
     };
     if (!mkdtemp(dir))
