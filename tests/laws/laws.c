@@ -7,6 +7,7 @@
  *
  * `laws NAME` goes through the one specimen only.
  */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@
 #include "fixture_play.h"
 #include "fixture_priv.h"
 
-enum { SEEDS = 12, STIR_BYTES = 4096 };
+enum { SEEDS = 12, STIR_BYTES = 4096, KEPT = 32, KEPT_BYTES = 2048 };
 
 struct subject {
     struct fixture fx;
@@ -58,8 +59,48 @@ static uint64_t rng(uint64_t *state) {
     return *state;
 }
 
+/* What the fuzzer kept for the specimen: states that chance alone seldom reaches. */
+static struct {
+    const char *name;
+    unsigned count;
+    size_t len[KEPT];
+    uint8_t bytes[KEPT][KEPT_BYTES];
+} kept;
+
+static void load_kept(const struct specimen *specimen) {
+    char path[512];
+    snprintf(path, sizeof(path), "%s/chip/%s", CORPUS, specimen->name);
+    DIR *dir = opendir(path);
+    kept.name = specimen->name;
+    kept.count = 0;
+    for (struct dirent *e; dir && kept.count < KEPT && (e = readdir(dir));) {
+        char inner[1024];
+        snprintf(inner, sizeof(inner), "%s/%s", path, e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(inner, "rb");
+        if (!f)
+            continue;
+        kept.len[kept.count] = fread(kept.bytes[kept.count], 1, KEPT_BYTES, f);
+        kept.count++;
+        fclose(f);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* Seeds beyond SEEDS are kept inputs. */
+static unsigned seeds(const struct specimen *specimen) {
+    if (!kept.name || strcmp(kept.name, specimen->name) != 0)
+        load_kept(specimen);
+    return SEEDS + kept.count;
+}
+
 /* Random mischief, the same for the same seed. */
 static void stir(struct subject *s, unsigned seed, void (*tell)(const struct play_op *)) {
+    if (seed >= SEEDS) {
+        play_enable_bars(&s->play);
+        play_bytes(&s->play, kept.bytes[seed - SEEDS], kept.len[seed - SEEDS], tell);
+        return;
+    }
     uint8_t *bytes = malloc(STIR_BYTES);
     uint64_t state = UINT64_C(0x2545f4914f6cdd1d) * (seed + 1);
     for (unsigned i = 0; i < STIR_BYTES; i++)
@@ -82,7 +123,7 @@ static void fresh_equals(struct subject *s, unsigned seed) {
 }
 
 static void law_reset_equals_fresh(void **arg) {
-    for (unsigned seed = 0; seed < SEEDS; seed++) {
+    for (unsigned seed = 0; seed < seeds(*arg); seed++) {
         struct subject *s = subject_new(*arg, 0);
         stir(s, seed, NULL);
         reset(s);
@@ -92,7 +133,7 @@ static void law_reset_equals_fresh(void **arg) {
 }
 
 static void law_lines_low_after_reset(void **arg) {
-    for (unsigned seed = 0; seed < SEEDS; seed++) {
+    for (unsigned seed = 0; seed < seeds(*arg); seed++) {
         struct subject *s = subject_new(*arg, 0);
         stir(s, seed, NULL);
         reset(s);
@@ -111,7 +152,7 @@ static void law_lines_low_after_reset(void **arg) {
 
 /* The guest resets the machine while the disk is busy. */
 static void law_reset_in_flight(void **arg) {
-    for (unsigned seed = 0; seed < SEEDS; seed++) {
+    for (unsigned seed = 0; seed < seeds(*arg); seed++) {
         struct subject *s = subject_new(*arg, 0);
         stir(s, seed, NULL);
         s->play.specimen->ops->reset(s->play.dev);
@@ -127,7 +168,7 @@ static void law_reset_in_flight(void **arg) {
 }
 
 static void law_drain_reaches_idle(void **arg) {
-    for (unsigned seed = 0; seed < SEEDS; seed++) {
+    for (unsigned seed = 0; seed < seeds(*arg); seed++) {
         struct subject *s = subject_new(*arg, 0);
         stir(s, seed, NULL);
         play_drain(&s->play); /* ends the test when it does not */
@@ -170,7 +211,7 @@ static bool load(struct subject *s, const uint8_t *bytes, size_t len, char *why,
 
 static void law_save_load_save(void **arg) {
     const struct specimen *specimen = *arg;
-    for (unsigned seed = 0; specimen->ops->state && seed < SEEDS; seed++) {
+    for (unsigned seed = 0; specimen->ops->state && seed < seeds(*arg); seed++) {
         struct state_buf first = {0}, second = {0};
         char why[256], where[256];
         struct subject *a = subject_new(specimen, 0);
@@ -243,9 +284,9 @@ static void go_on(struct subject *a, struct subject *b, uint64_t from, unsigned 
 }
 
 static void law_loaded_goes_on(void **arg) {
-    enum { ROUNDS = 24 };
+    enum { ROUNDS = 12 };
     const struct specimen *specimen = *arg;
-    for (unsigned seed = 0; specimen->ops->state && seed < SEEDS; seed++) {
+    for (unsigned seed = 0; specimen->ops->state && seed < seeds(*arg); seed++) {
         struct subject *a = subject_new(specimen, 0);
         uint64_t state = seed + 1;
         stir(a, seed, NULL);
@@ -364,7 +405,7 @@ static void law_any_access(void **arg) {
 
 static void law_still_while_paused(void **arg) {
     const struct specimen *specimen = *arg;
-    for (unsigned seed = 0; specimen->ops->state && seed < SEEDS; seed++) {
+    for (unsigned seed = 0; specimen->ops->state && seed < seeds(*arg); seed++) {
         struct state_buf before = {0}, after = {0};
         struct subject *s = subject_new(specimen, 0);
         stir(s, seed, NULL);
