@@ -306,6 +306,65 @@ static void law_loaded_goes_on(void **arg) {
     }
 }
 
+/* A script of tests/regress, without what its reads expect. */
+static unsigned load_script(const char *path, const char *name, struct play_op *ops, unsigned max) {
+    char line[512], specimen[64] = "";
+    unsigned n = 0;
+    FILE *f = fopen(path, "r");
+    while (f && n < max && fgets(line, sizeof(line), f)) {
+        char *want = strstr(line, " = ");
+        line[strcspn(line, "#\n")] = 0;
+        if (want)
+            *want = 0;
+        if (sscanf(line, "specimen %63s", specimen) != 1 && play_parse(line, &ops[n]))
+            n++;
+    }
+    if (f)
+        fclose(f);
+    return strcmp(specimen, name) == 0 ? n : 0;
+}
+
+static void cut_script(const struct specimen *specimen, const struct play_op *ops, unsigned n) {
+    for (unsigned cut = 0; cut < n; cut++) {
+        struct state_buf buf = {0};
+        char why[256];
+        struct subject *a = subject_new(specimen, 0);
+        for (unsigned i = 0; i < cut; i++)
+            play_op(&a->play, &ops[i]);
+        save(a, &buf);
+        struct subject *b = subject_new(specimen, a->fx.now);
+        copy_world(b, a);
+        assert_true(load(b, buf.bytes, buf.len, why, sizeof(why)));
+        a->play.hash = b->play.hash = 0;
+        for (unsigned i = cut; i < n; i++) {
+            note(&ops[i]);
+            play_op(&a->play, &ops[i]);
+            play_op(&b->play, &ops[i]);
+            both_alike(a, b, cut, i);
+        }
+        state_buf_free(&buf);
+        subject_free(a);
+        subject_free(b);
+    }
+}
+
+/* A conversation may be cut anywhere and goes on with the loaded chip. */
+static void law_cut_anywhere(void **arg) {
+    enum { OPS = 512 };
+    const struct specimen *specimen = *arg;
+    struct play_op *ops = calloc(OPS, sizeof(*ops));
+    DIR *dir = opendir(SCRIPTS);
+    for (struct dirent *e; specimen->ops->state && dir && (e = readdir(dir));) {
+        char path[1024];
+        snprintf(path, sizeof(path), "%s/%s", SCRIPTS, e->d_name);
+        if (strstr(e->d_name, ".txt"))
+            cut_script(specimen, ops, load_script(path, specimen->name, ops, OPS));
+    }
+    if (dir)
+        closedir(dir);
+    free(ops);
+}
+
 /* Loads a bad stream into a reset chip, uses it when that worked, and resets it. */
 static void survive(struct subject *s, const uint8_t *bytes, size_t len, unsigned seed) {
     char why[256];
@@ -455,6 +514,7 @@ static const struct {
     {"still while paused", law_still_while_paused},
     {"save, load, save", law_save_load_save},
     {"the loaded one goes on", law_loaded_goes_on},
+    {"cut anywhere", law_cut_anywhere},
     {"bad streams", law_bad_stream},
 };
 
