@@ -31,8 +31,8 @@ void drives_drain(struct machine *machine);
 void drives_unplug(struct board *board, bool keep_primary_master);
 
 /*
- * The image of a PV disk: that of the emulated drive with the same file, or else opened for it, with a
- * reference for the caller. NULL: the log says why.
+ * The image of a PV disk: that of the emulated drive with the same file, or else opened for it,
+ * with a reference for the caller. NULL: the log says why.
  */
 struct block *drives_image(void *board, const char *format, const char *path, bool read_only);
 

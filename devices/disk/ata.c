@@ -629,7 +629,9 @@ void ata_init(struct ata_drive *d, const struct ata_pins *pins, const struct ata
     else
         snprintf(d->serial, sizeof(d->serial), "HVM%05u", place + 1);
     copy_string(d->model, sizeof(d->model),
-                pins->model && *pins->model ? pins->model : pins->cdrom ? "HVM-DM DVD-ROM" : "HVM-DM HARDDISK");
+                pins->model && *pins->model ? pins->model
+                : pins->cdrom               ? "HVM-DM DVD-ROM"
+                                            : "HVM-DM HARDDISK");
 }
 
 void ata_done_with(struct ata_drive *d) {

@@ -139,7 +139,8 @@ struct ata_pins {
     const char *serial, *model; /* NULL: our own */
 };
 
-/* `place` is the drive's in the machine, from 0: for its serial number, where none is configured. */
+/* `place` is the drive's in the machine, from 0: for its serial number, where none is
+ * configured. */
 void ata_init(struct ata_drive *d, const struct ata_pins *pins, const struct ata_host *ops,
               void *host, unsigned unit, unsigned place);
 void ata_done_with(struct ata_drive *d); /* drained; frees what the drive holds */

@@ -67,8 +67,8 @@ static void transfer_modes(const struct ata_drive *d, uint8_t *page) {
     word(page, 88, 0x003f | (kind == 8 ? 0x0100u << chosen : 0));
 }
 
-/* A name in the IEEE style (NAA 5) made of the serial number, so that it stays over restarts. A disk
- * whose number nobody chose has none: others have the same number. */
+/* A name in the IEEE style (NAA 5) made of the serial number, so that it stays over restarts. A
+ * disk whose number nobody chose has none: others have the same number. */
 static void world_wide_name(const struct ata_drive *d, uint8_t *page) {
     if (!d->named)
         return;

@@ -22,7 +22,10 @@
 #include "core/mem.h"
 #include "pv/blkif.h"
 
-enum { RING_ORDER_MAX = 4, RING_PAGES_MAX = 1 << RING_ORDER_MAX, GRANTS_MAX = 1056, GRANT_SLOTS = 4096 };
+enum {
+    RING_ORDER_MAX = 4, RING_PAGES_MAX = 1 << RING_ORDER_MAX, GRANTS_MAX = 1056,
+    GRANT_SLOTS = 4096,
+};
 
 /* One request of the guest, from its slot to its answer. */
 struct request {

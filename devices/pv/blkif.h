@@ -23,7 +23,10 @@ enum { BLKIF_SECURE_ERASE = 1, BLKIF_SECTOR = 512, BLKIF_PAGE_SECTORS = PV_PAGE 
 enum { VDISK_CDROM = 1, VDISK_REMOVABLE = 2, VDISK_READONLY = 4 };
 
 /* The shared ring: a header of 64 bytes, then slots. */
-enum { RING_REQ_PROD = 0, RING_REQ_EVENT = 4, RING_RSP_PROD = 8, RING_RSP_EVENT = 12, RING_SLOTS = 64 };
+enum {
+    RING_REQ_PROD = 0, RING_REQ_EVENT = 4, RING_RSP_PROD = 8, RING_RSP_EVENT = 12,
+    RING_SLOTS = 64,
+};
 
 /* 64-bit guests align 64-bit fields to 8, 32-bit ones to 4. */
 struct blkif_abi {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The packaged VGA BIOSes run against our chips, in an emulated real-mode CPU (libunicorn): what they
- * set up is what guests get. Each mode that they offer is set; it has to have the size that the BIOS says,
- * and pixels that the BIOS or the framebuffer draws have to be seen where they were put.
+ * The packaged VGA BIOSes run against our chips, in an emulated real-mode CPU (libunicorn): what
+ * they set up is what guests get. Each mode that they offer is set; it has to have the size that
+ * the BIOS says, and pixels that the BIOS or the framebuffer draws have to be seen where they were
+ * put.
  */
 #include <setjmp.h>
 #include <stdarg.h>
