@@ -52,7 +52,7 @@ def _held_by_parent():
 class Machine:
     """One run of the outer machine. share_in is read-only for dom0; what dom0 leaves in share_out stays."""
 
-    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=2, forwards=(), xen_extra="", extra=()):
+    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=(), xen_extra="", extra=()):
         self.xen_log = share_out / "xen.log"
         xen, linux, initramfs = dom0.build()
         nic = "none"
