@@ -23,6 +23,7 @@ struct board {
     struct piix4_pm *pm; /* NULL: -no-acpi */
     struct piix_ide *ide;
     struct i8042 *i8042;
+    struct cmos *cmos;
     /* PV devices */
     struct pv_blk_board blk;
     struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */

@@ -16,6 +16,7 @@
 #include "core/mem.h"
 #include "disk/piix_ide.h"
 #include "drives.h"
+#include "geometry.h"
 #include "kernel.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
@@ -163,21 +164,23 @@ static uint8_t boot_code(char letter) {
     }
 }
 
-static void preset_boot(uint8_t *ram, const char *order) {
+static void preset_boot(struct cmos *cmos, const char *order) {
     uint8_t code[3] = {0};
+    if (!*order)
+        order = "cad";
     for (unsigned i = 0; i < ARRAY_LEN(code) && order[i]; i++)
         code[i] = boot_code(order[i]);
-    ram[CMOS_BOOT_1ST_2ND] = (uint8_t)(code[0] | code[1] << 4);
-    ram[CMOS_BOOT_3RD] = (uint8_t)(code[2] << 4);
+    cmos_preset(cmos, CMOS_BOOT_1ST_2ND, (uint8_t)(code[0] | code[1] << 4));
+    cmos_preset(cmos, CMOS_BOOT_3RD, (uint8_t)(code[2] << 4));
 }
 
-static uint64_t low_ram(const struct config *config) {
+uint64_t machine_low_ram(const struct config *config) {
     uint64_t hole = config->max_below_4g ? config->max_below_4g : RAM_HOLE;
     return MIN(config->ram, hole);
 }
 
 static void preset_cmos(const struct config *config, uint8_t *ram) {
-    uint64_t low = low_ram(config), high = config->ram - low;
+    uint64_t low = machine_low_ram(config), high = config->ram - low;
     ram[CMOS_EQUIPMENT] = 0x06; /* coprocessor, PS/2 mouse */
     store_size(&ram[CMOS_BASE_LO], &ram[CMOS_BASE_HI], 640, 640);
     uint64_t ext = low > MIB(1) ? low - MIB(1) : 0;
@@ -188,8 +191,6 @@ static void preset_cmos(const struct config *config, uint8_t *ram) {
     store_le16(&ram[CMOS_ABOVE_4G], (uint16_t)(high / KIB(64)));
     ram[CMOS_ABOVE_4G + 2] = (uint8_t)(high / KIB(64) >> 16);
     ram[CMOS_CPUS] = (uint8_t)(config->cpus - 1);
-    const char *order = *config->boot_once ? config->boot_once : config->boot_order;
-    preset_boot(ram, *order ? order : "cad");
 }
 
 /* ---- the drawing ---- */
@@ -205,7 +206,9 @@ static void draw_chipset(struct board *b) {
               "isa-bridge");
     struct cmos_pins cmos = {.io = m->io};
     preset_cmos(config, cmos.preset);
-    board_add(b, &cmos_device, cmos_new(&cmos), "cmos");
+    b->cmos = cmos_new(&cmos);
+    preset_boot(b->cmos, *config->boot_once ? config->boot_once : config->boot_order);
+    board_add(b, &cmos_device, b->cmos, "cmos");
     board_add(b, &port92_device,
               port92_new(&(struct port92_pins){.io = m->io, .reset = board_reset_wire,
                                                .board = b}),
@@ -373,7 +376,7 @@ static bool draw(struct board *b) {
     if (!draw_ide(b) || !ports_add(b))
         return false;
     draw_platform(b);
-    if (!draw_devices(b) || !kernel_add(b, low_ram(b->machine->config)))
+    if (!draw_devices(b) || !kernel_add(b, machine_low_ram(b->machine->config)))
         return false;
     /* Which slots can be ejected is known once all cards are in. */
     if (b->gpe)
@@ -474,7 +477,12 @@ void machine_pause(struct machine *m) {
     set_state(m, RUN_PAUSED);
 }
 
+void machine_prepare(struct machine *m) {
+    geometry_preset(m->board);
+}
+
 void machine_reset(struct machine *m) {
+    preset_boot(m->board->cmos, m->config->boot_order); /* once= was for the first boot */
     for (unsigned i = 0; i < m->device_count; i++)
         m->devices[i].ops->reset(m->devices[i].dev);
 }

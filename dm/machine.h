@@ -95,6 +95,10 @@ void machine_free(struct machine *machine);
  */
 void machine_serve_pv(struct machine *machine, struct pv *pv);
 
+/* What firmware is told of the disks' contents: after privileges are dropped, before it runs. */
+void machine_prepare(struct machine *machine);
+/* Bytes of RAM below 4 GiB. */
+uint64_t machine_low_ram(const struct config *config);
 void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
 void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */
 void machine_reset(struct machine *machine); /* every chip to power-on, in wiring order */

@@ -118,7 +118,8 @@ static bool sock_up(struct run *run) {
     run->qtest = ports_open(run->loop, run->config->qtest, run->why, sizeof(run->why));
     if (!run->qtest)
         return false;
-    run->engine = sock_engine_new(run->qtest, run->config->ram, run->why, sizeof(run->why));
+    run->engine = sock_engine_new(run->qtest, run->config->ram, machine_low_ram(run->config),
+                                  run->why, sizeof(run->why));
     if (!run->engine)
         return false;
     run->clock = sock_engine_clock(run->engine);
@@ -312,6 +313,7 @@ static bool run_up(struct run *run) {
         return true;
     run->machine->lifecycle = run;
     run->machine->state_changed = state_changed;
+    machine_prepare(run->machine);
     if (run->store && !run->config->domid_restrict) {
         run->pv = xen_pv_new(run->loop, run->store, (unsigned)run->config->domid);
         machine_serve_pv(run->machine, run->pv);

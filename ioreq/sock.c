@@ -259,15 +259,14 @@ static bool make_ram(struct sock *s) {
     return true;
 }
 
-struct engine *sock_engine_new(struct chars *chars, uint64_t ram_bytes, char *why,
-                               size_t why_len) {
+struct engine *sock_engine_new(struct chars *chars, uint64_t ram_bytes, uint64_t low_bytes,
+                               char *why, size_t why_len) {
     struct sock *s = mem_new(sizeof(*s));
     s->engine.ops = &sock_ops;
     s->chars = chars;
     s->memfd = -1;
     s->ram_size = MAX((ram_bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1), (uint64_t)PAGE);
-    /* as a PC keeps it: 3 GiB below the hole when not all of it fits below 3.5 GiB */
-    s->low = s->ram_size < 7 * GIB(1) / 2 ? s->ram_size : GIB(3);
+    s->low = MIN(s->ram_size, MIN(low_bytes, GIB(4)));
     s->clock = clock_new(sock_now, s);
     if (!make_ram(s)) {
         snprintf(why, why_len, "%llu bytes of guest memory can't be had: %s",

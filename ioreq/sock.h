@@ -21,10 +21,10 @@ struct sock_events {
     void (*closed)(void *arg); /* the peer is gone */
 };
 
-/* `chars` stays the caller's, is not used by anybody else and outlives the engine. NULL: `why` says
- * that the memory can't be had. */
-struct engine *sock_engine_new(struct chars *chars, uint64_t ram_bytes, char *why,
-                               size_t why_len);
+/* `chars` stays the caller's, is not used by anybody else and outlives the engine. Of the RAM,
+ * low_bytes are below 4 GiB, the rest above. NULL: `why` says that the memory can't be had. */
+struct engine *sock_engine_new(struct chars *chars, uint64_t ram_bytes, uint64_t low_bytes,
+                               char *why, size_t why_len);
 
 /* Virtual time, the engine's own: starts at 0 and moves by clock_step and clock_set only. Who made
  * timers on it puts them off before the engine is freed. */

@@ -62,6 +62,15 @@ static const struct state state = {"cmos", 1, fields, NULL};
 const struct device_ops cmos_device = {
     .name = "cmos", .state = &state, .reset = cmos_reset, .free = cmos_free};
 
+void cmos_preset(struct cmos *d, unsigned index, uint8_t val) {
+    d->ram[index % CMOS_SIZE] = val;
+    d->preset[index % CMOS_SIZE] = val;
+}
+
+uint8_t cmos_get(const struct cmos *d, unsigned index) {
+    return d->ram[index % CMOS_SIZE];
+}
+
 struct cmos *cmos_new(const struct cmos_pins *pins) {
     struct cmos *d = mem_new(sizeof(*d));
     memcpy(d->preset, pins->preset, sizeof(d->preset));

@@ -30,6 +30,10 @@ struct cmos_pins {
     uint8_t preset[CMOS_SIZE]; /* what a reset finds */
 };
 
+/* What it and every later reset finds there. */
+void cmos_preset(struct cmos *cmos, unsigned index, uint8_t val);
+uint8_t cmos_get(const struct cmos *cmos, unsigned index);
+
 struct cmos *cmos_new(const struct cmos_pins *pins);
 extern const struct device_ops cmos_device;
 

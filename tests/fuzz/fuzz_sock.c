@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     char why[128];
     fixture_init(&fx);
     struct chars *chars = fixture_chars(&fx);
-    struct engine *engine = sock_engine_new(chars, MIB(2), why, sizeof(why));
+    struct engine *engine = sock_engine_new(chars, MIB(2), MIB(2), why, sizeof(why));
     if (!engine)
         abort();
     struct io_bus *io = io_bus_new(engine);

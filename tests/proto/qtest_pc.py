@@ -396,6 +396,42 @@ def test_cmos(q, seen):
         seen['register %02x' % n] = cmos(n)
 
 
+def cmos_bytes(q, numbers):
+    got = []
+    for n in numbers:
+        q.outb(0x70, n)
+        got.append(q.inb(0x71))
+    return got
+
+
+@test('-nodefaults', '-boot', 'once=d,order=c')
+def test_boot_once(q, seen):
+    expect(cmos_bytes(q, (0x38, 0x3d)), [0, 3], 'the first boot: from CD')
+    q.qmp('system_reset')
+    q.wait_event('RESET')
+    q.until('the order', lambda: cmos_bytes(q, (0x38, 0x3d)) == [0, 2])
+
+
+def add_geometry_test(name, size, heads, place, translation):
+    """What SeaBIOS takes from CMOS: the translation of each disk, by its partition table."""
+    def check(q, seen):
+        seen['parameters'] = cmos_bytes(q, [0x12] + list(range(0x19, 0x2d)))
+        expect(cmos_bytes(q, [0x39])[0], translation << 2 * place, 'translations')
+
+    path = 'GEOMETRY-%d-%d' % (size, heads)
+    TESTS.append(('geometry_' + name, ('-nodefaults', '-drive',
+                                       'if=ide,index=%d,format=raw,file=%s' % (place, path)), check))
+
+
+MIB = 1 << 20
+add_geometry_test('small', 10 * MIB, 0, 0, 0)
+add_geometry_test('504_mib', 504 * MIB, 0, 1, 0)
+add_geometry_test('beyond', 505 * MIB, 0, 0, 1)
+add_geometry_test('untranslated', 2000 * MIB, 16, 0, 0)
+add_geometry_test('bit_shifted', 2000 * MIB, 64, 2, 2)
+add_geometry_test('lba', 10000 * MIB, 255, 3, 1)
+
+
 # ---- the i8042: IBM PS/2 Hardware Interface Technical Reference ----
 
 @test()
@@ -575,6 +611,17 @@ def make_images(directory):
     return {'DISK': disk, 'ISO': iso, 'KERNEL': kernel}
 
 
+def make_geometry(path):
+    """A sparse disk of that size, with a partition whose maker saw so many heads."""
+    _, size, heads = os.path.basename(path).split('-')
+    with open(path, 'wb') as f:
+        f.truncate(int(size))
+        if int(heads):
+            f.seek(446)
+            f.write(struct.pack('<8B2I', 0x80, 1, 1, 0, 0x0c, int(heads) - 1, 0xff, 0xff, 63,
+                                int(size) // 512 - 63) + bytes(48) + b'\x55\xaa')
+
+
 def run(dm, args, function):
     """What it saw, and what was wrong."""
     seen = {}
@@ -582,6 +629,11 @@ def run(dm, args, function):
         images = make_images(directory)
         for name, path in images.items():
             args = [a.replace(name, path) for a in args]
+        for i, a in enumerate(args):
+            if 'GEOMETRY' in a:
+                args = list(args)
+                args[i] = a.replace('GEOMETRY', directory + '/GEOMETRY')
+                make_geometry(args[i].split('file=')[1])
         try:
             with Qtest(dm, args) as q:
                 function(q, seen)

@@ -72,7 +72,7 @@ static void ring(void *dev) {
 
 static void start(struct world *w, uint64_t ram) {
     char why[128];
-    w->engine = sock_engine_new(w->chars, ram, why, sizeof(why));
+    w->engine = sock_engine_new(w->chars, ram, GIB(3), why, sizeof(why));
     assert_non_null(w->engine);
     w->io = io_bus_new(w->engine);
     w->engine->sink = (struct engine_sink){.dev = w->io, .read = sink_read, .write = sink_write};
