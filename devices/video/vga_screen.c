@@ -12,6 +12,7 @@
 
 enum {
     CURSOR_HALF_MS = 266, BLINK_HALF_MS = 533, BLANK_WIDTH = 720, BLANK_HEIGHT = 400,
+    LEAST = 64, /* a side of a VGA's picture that is meant to be one */
     VGA_MASK = 0x3ffff, /* four planes of 64 KiB */
     CURSOR_OFF = 0x20,
 };
@@ -129,6 +130,8 @@ static void snapshot(const struct vga *vga, struct draw *d) {
         vga->chip->mode(vga->chip_dev, d);
     /* SeaVGABIOS sets the screen-off bit in the extended modes of Cirrus chips and leaves it set */
     bool off = vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF && !d->framebuffer;
+    /* before the BIOS has set the CRT controller, and while it does */
+    off |= (d->width < LEAST || d->height < LEAST) && !d->framebuffer;
     if (off || !(vga->ar_index & AR_INDEX_SHOW)) {
         d->kind = DRAW_BLANK;
         d->overlay_top = d->overlay_bottom = 0;
@@ -136,7 +139,7 @@ static void snapshot(const struct vga *vga, struct draw *d) {
         if (vga->screen.pixels) { /* as large as what was there, so that viewers don't jump */
             d->width = vga->screen.drawn.width;
             d->height = vga->screen.drawn.height;
-        } else if (d->width < 320 || d->height < 200) {
+        } else {
             d->width = BLANK_WIDTH;
             d->height = BLANK_HEIGHT;
         }

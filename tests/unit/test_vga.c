@@ -319,6 +319,19 @@ static void blank_keeps_its_size(void **state) {
     display_watch(b->display, false);
 }
 
+static void half_set_modes_are_blank(void **state) {
+    struct board *b = *state;
+    refresh(b, true); /* as after reset */
+    assert_int_equal(b->display->width, 720);
+    assert_int_equal(b->display->height, 400);
+    out8(&b->fx, 0x3c2, 0x67);
+    vga_attr(&b->fx, 0, 0x3f); /* the picture is on, but the CRT controller says 9 x 1 */
+    vga_dac(&b->fx, 0x3f, 63, 63, 63);
+    refresh(b, true);
+    assert_int_equal(b->display->width, 720);
+    assert_int_equal(pixel(b, 0, 0), BLACK);
+}
+
 static void only_changed_rows_are_drawn(void **state) {
     struct board *b = *state;
     struct fixture *fx = &b->fx;
@@ -676,6 +689,7 @@ int main(void) {
         T(dac_counts_on), T(retrace_ends), T(text_cells), T(box_characters_join),
         T(eight_dots_and_doubling), T(second_font), T(cursor_and_blinking),
         T(blinking_or_bright_background), T(scrolling_by_start_address), T(blank_keeps_its_size),
+        T(half_set_modes_are_blank),
         T(only_changed_rows_are_drawn), T(planar_write_modes), T(planar_picture), T(cga_picture),
         T(mode_13_and_unchained), T(bulk_and_single_agree), T(vbe_identifies_itself),
         T(vbe_pixels), T(vbe_banks_and_clearing), T(vbe_panning_stays_inside), T(vbe_planar),
