@@ -139,7 +139,7 @@ static void snapshot(const struct vga *vga, struct draw *d) {
         if (vga->screen.pixels) { /* as large as what was there, so that viewers don't jump */
             d->width = vga->screen.drawn.width;
             d->height = vga->screen.drawn.height;
-        } else {
+        } else if (d->width < 320 || d->height < 200) {
             d->width = BLANK_WIDTH;
             d->height = BLANK_HEIGHT;
         }
