@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a lab scenario stands on (bash, in dom0). A scenario is a file tests/lab/NAME.sh with a function `scenario`;
-# it fails as soon as a command in it fails, or by `fail TEXT`. Its working directory is a tmpfs that goes away with it.
+# What a lab scenario stands on (bash, in dom0). A scenario is a file tests/lab/NAME.sh with a function
+# `scenario`; it fails as soon as a command in it fails, or by `fail TEXT`. Its working directory is a
+# tmpfs that goes away with it. A line "# needs: WORD..." in it asks for iso, disk, kernel or NAME.asm
+# (tools/labkit/guest.py); a line "# manual" keeps it out of `tools/lab run all`.
 #
-#   $DM             path of the device model under test       $LAB_DM    its name: hvm-dm or qemu
+#   $DM             path of the device model           $LAB_DM    its name: hvm-dm or qemu
 #   $LAB_RESULTS    what is left here is on the host at the end
-#   /lab/in/files   files handed in by --in and by the scenario's "needs:" line
+#   /lab/in/files   files handed in by --in and by "needs"
 #
 # One guest at a time, called "guest":
-#   guest_cfg LINE...          begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, standard VGA, our
-#                              device model, then the lines given
-#   guest_iso ARGS / guest_disk ARGS    print the path of a fresh copy of the medium that boots with these kernel arguments
-#   hd VDEV FILE, cd_rom VDEV FILE      print an entry of disk = [ ]
-#   direct_kernel [ARGS]       prints the lines of guest.cfg that boot the kernel without a medium
-#   guest_create               xl create, with its serial port recorded in serial.log
-#   guest_boot                 the same, and waits for the guest's userspace
-#   wait_for_console PATTERN [S]        waits until serial.log has the (extended) pattern, from the mark on
-#   console_was PATTERN        true if it was there at any time
-#   mark                       sets the mark to the end of serial.log
-#   guest_type TEXT            types into the serial port
-#   guest_run COMMAND [S]      runs a command in the guest's serial shell; prints its output; its status is ours
-#   qmp COMMAND [ARGUMENTS]    one QMP command with JSON arguments; prints the answer, fails on an error
-#   send_keys KEY...           presses and releases QEMU key names, one by one; "shift-x" for chords
-#   screendump NAME            the screen, on the host as NAME.png
-#   expect_gone [DOMID]        fails if anything of the guest is left: domain, process, socket, xenstore nodes
-#   dump_size NAME, dump_pixel NAME X Y    WIDTHxHEIGHT, and a pixel as rrggbb, of such a screendump
-#   dm_pid, dm_stats           the device model's process id; its CPU ticks, context switches and memory in one line
-#   domid                      the guest's domain id
-#   note TEXT                  a line in the report
+#   guest_cfg LINE...           begins guest.cfg: 1 vCPU, 256 MiB, serial on a pty, standard VGA, our
+#                               device model, then the lines given
+#   guest_iso [ARGS], guest_disk [ARGS]    print the path of a fresh copy of the medium, with these
+#                               kernel arguments
+#   hd VDEV FILE, cd_rom VDEV FILE         print an entry of disk = [ ]
+#   direct_kernel [ARGS]        prints the lines that boot the kernel without a medium
+#   guest_create                xl create, with its serial port recorded in serial.log
+#   guest_boot                  the same, and waits for the guest's userspace
+#   wait_for_console PATTERN [S]    waits until serial.log has it (grep -E), from the mark on
+#   console_was PATTERN         true if it was there at any time
+#   mark                        sets the mark to the end of serial.log
+#   guest_type TEXT             types a line into the serial port
+#   guest_run COMMAND [S]       runs a command in the guest's serial shell; prints its output; its
+#                               status is ours
+#   qmp COMMAND [ARGUMENTS]     one QMP command with JSON arguments; prints the answer
+#   send_keys KEY...            presses and releases QEMU's key names; "shift-x" for chords
+#   screendump NAME             the screen, on the host as NAME.png
+#   dump_size NAME, dump_pixel NAME X Y    of it: WIDTHxHEIGHT; a pixel as rrggbb
+#   expect_gone DOMID [S]       nothing of it is left: domain, process, socket, xenstore nodes
+#   dm_pid, dm_stats            the device model's process id; its CPU ticks, context switches, memory
+#   domid                       the guest's domain id
+#   note TEXT                   a line in the report
 
 set -o pipefail
 
@@ -50,7 +54,7 @@ until_true() {
     done
 }
 
-# ---- guest ----------------------------------------------------------------------------------------------------------
+# ---- guest ---------------------------------------------------------------------------------------
 
 guest_cfg() {
     cat >guest.cfg <<CFG
@@ -88,7 +92,7 @@ direct_kernel() {
     echo "cmdline = \"${1-$EMULATED_ARGS guest.skip=bochs,cirrus}\""
 }
 
-# hd VDEV FILE / cd_rom VDEV FILE: one entry of disk = [ ]. Without backendtype=qdisk libxl puts a kernel backend in between.
+# Without backendtype=qdisk libxl gives a raw file to the kernel's backend, through a loop device.
 hd() { echo "'format=raw,vdev=$1,access=rw,backendtype=qdisk,target=$2'"; }
 cd_rom() { echo "'format=raw,vdev=$1,access=ro,devtype=cdrom,target=$2'"; }
 
@@ -105,12 +109,19 @@ guest_create() {
     xl unpause guest
 }
 
+# domain_after DOMID: true when the guest is a new domain with its serial port set up.
+domain_after() {
+    local now=$(domid)
+    [ -n "$now" ] && [ "$now" != $1 ] && [ -n "$(serial_tty)" ]
+}
+
 serial_tty() { xenstore-read /local/domain/$(domid)/serial/0/tty 2>/dev/null; }
 
 record_serial() {
     until_true 10 serial_tty >/dev/null || return 0    # a guest without a pty serial port
     TTY=$(serial_tty)
     stty -F $TTY raw -echo
+    [ -z "$READER" ] || kill $READER 2>/dev/null || true
     cat $TTY >>$SERIAL 2>/dev/null &
     READER=$!
 }
@@ -123,7 +134,7 @@ guest_boot() {
 
 # Makes the guest's serial shell fit for guest_run.
 shell_ready() {
-    guest_type "stty -echo; PS1="
+    guest_type "stty -echo"
     guest_run true >/dev/null
 }
 
@@ -131,15 +142,9 @@ console_was() { grep -a -E -q -- "$1" $SERIAL; }
 since_mark() { tail -c +$((MARK + 1)) $SERIAL 2>/dev/null; }
 mark() { MARK=$(stat -c %s $SERIAL 2>/dev/null || echo 0); }
 
-# True when the pattern is there; looks only if something was added since it last looked.
-console_has() {
-    [ ! -e seen ] || [ $SERIAL -nt seen ] || return 1
-    : >seen
-    since_mark | grep -a -E -q -- "$1"
-}
+console_has() { since_mark | grep -a -E -q -- "$1"; }
 
 wait_for_console() {
-    rm -f seen
     until_true ${2:-$BOOT_TIMEOUT} console_has "$1" && return
     tail -n 20 $SERIAL >&3
     fail "no \"$1\" on the serial console in ${2:-$BOOT_TIMEOUT} s"
@@ -152,21 +157,23 @@ guest_run() {
     SEQUENCE=$((SEQUENCE + 1))
     local tag="rc$SEQUENCE" status
     mark
-    guest_type "$1; echo @\"\"$tag=\$?."
+    guest_type "$1"
+    guest_type "echo @\"\"$tag=\$?."
     wait_for_console "@$tag=[0-9]+\\." ${2:-60} >&2
     status=$(since_mark | tr -d '\r' | sed -n "s/.*@$tag=\\([0-9]*\\)\\..*/\\1/p" | head -n 1)
-    since_mark | tr -d '\r' | sed -e "s/@$tag=.*//" -e '/^$/d' -e 's/^guest# //'
+    since_mark | tr -d '\r' | sed -e 's/^guest# //' -e "s/@$tag=.*//" -e '/^$/d'
     return $status
 }
 
-# ---- device model ---------------------------------------------------------------------------------------------------
+# ---- device model --------------------------------------------------------------------------------
 
 qmp() {
-    local socket=/run/xen/qmp-libxenstat-$(domid) answer
+    local socket=/run/xen/qmp-libxenstat-$(domid) command answer
     [ -S $socket ] || fail "no QMP socket $socket"
-    # shut-none and the wait: some device models stop answering when their client has closed its side.
-    answer=$( { printf '{"execute":"qmp_capabilities","id":"hello"}\n{"execute":"%s"%s,"id":"it"}\n' "$1" "${2:+,\"arguments\":$2}"
-                sleep ${QMP_WAIT:-1}; } | socat -t 5 - UNIX-CONNECT:$socket | grep '"it"') || fail "QMP $1: no answer"
+    command="{\"execute\":\"$1\"${2:+,\"arguments\":$2},\"id\":\"it\"}"
+    # The wait: a client that has closed its side is one that is gone.
+    answer=$( { echo '{"execute":"qmp_capabilities"}'; echo "$command"; sleep ${QMP_WAIT:-1}; } |
+        socat -t 5 - UNIX-CONNECT:$socket | grep '"it"') || fail "QMP $1: no answer"
     echo "$answer"
     [[ $answer != *'"error"'* ]] || { note "QMP $1: $answer"; return 1; }
 }
@@ -201,11 +208,13 @@ dm_stats() {
     local pid=$(dm_pid)
     [ -n "$pid" ] || return 0
     awk '{ sub(/.*\) /, ""); printf "user %d system %d", $12, $13 }' /proc/$pid/stat
-    cat /proc/$pid/task/*/status | awk '/^voluntary/ { v += $2 } /^nonvol/ { n += $2 } END { printf " voluntary %d involuntary %d", v, n }'
-    awk '/^Rss/ { r = $2 } /^Pss:/ { p = $2 } /^Private/ { s += $2 } END { printf " rss_kb %d pss_kb %d private_kb %d\n", r, p, s }' /proc/$pid/smaps_rollup
+    cat /proc/$pid/task/*/status | awk '/^voluntary/ { v += $2 } /^nonvol/ { n += $2 }
+        END { printf " voluntary %d involuntary %d", v, n }'
+    awk '/^Rss/ { r = $2 } /^Pss:/ { p = $2 } /^Private/ { s += $2 }
+        END { printf " rss_kb %d pss_kb %d private_kb %d\n", r, p, s }' /proc/$pid/smaps_rollup
 }
 
-# ---- ending ---------------------------------------------------------------------------------------------------------
+# ---- ending --------------------------------------------------------------------------------------
 
 leftovers() {
     local id=$1

@@ -21,15 +21,13 @@ reset_by() {
     local before=$(domid)
     guest_type "$1"
     wait_for_console "ok $1" 20
-    until_true 60 is_new $before || fail "$2: domain $before was not started afresh"
+    until_true 60 domain_after $before || fail "$2: domain $before was not started afresh"
     expect_gone $before
     record_serial
     sleep 1
     until_true 60 answers || fail "$2: the new guest does not run"
     note "$2: domain $before became $(domid)"
 }
-
-is_new() { local now=$(domid); [ -n "$now" ] && [ "$now" != $1 ] && [ -n "$(serial_tty)" ]; }
 
 # An unknown letter makes the guest say that it is ready.
 answers() {

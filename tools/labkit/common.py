@@ -51,7 +51,7 @@ def digest(*inputs):
 
 
 def built(path, key, make):
-    """Calls make(temporary path) unless path was already made from the inputs that key stands for."""
+    """Calls make(temporary path) unless path was made from the inputs that key stands for."""
     stamp = path.with_name(path.name + ".key")
     if path.exists() and stamp.exists() and stamp.read_text() == key:
         return path

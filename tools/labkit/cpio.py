@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An initramfs in the kernel's "newc" format (Documentation/driver-api/early-userspace/buffer-format.rst).
+"""An initramfs in the kernel's "newc" format.
 
-Written here and not by cpio(1) so that no tree has to be laid out on disk, and so that the same inputs always give
-the same bytes.
+Documentation/driver-api/early-userspace/buffer-format.rst in Linux. Written here and not by cpio(1)
+so that no tree has to be laid out on disk, and so that the same inputs always give the same bytes.
 """
 
 import pathlib

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""dom0's initramfs and the hypervisor: all that the outer machine boots, the same for every scenario.
+"""dom0's initramfs and the hypervisor: what the outer machine boots, the same for every scenario.
 
-The initramfs is not compressed: an emulated CPU spends longer inflating it than the firmware spends loading it.
+The initramfs is not compressed: an emulated CPU would spend longer on inflating it than the firmware
+spends on loading it.
 """
 
 import gzip
@@ -15,9 +16,10 @@ XEN = pathlib.Path("/usr/lib/xen-4.17")
 HYPERVISOR = pathlib.Path("/boot/xen-4.17-amd64.gz")
 PEER = pathlib.Path("/usr/libexec/xen-qemu-system-i386")
 
-PACKAGES = ("xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common", "xenstore-utils", "qemu-system-xen",
-            "qemu-system-data", "seabios", "ipxe-qemu", "busybox-static", "socat", "iproute2", "bash", "util-linux", "mount",
-            "libc6")
+PACKAGES = """
+xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
+qemu-system-data seabios ipxe-qemu busybox-static socat iproute2 bash util-linux mount libc6
+""".split()
 
 MODULES = """
 xenfs xen-gntdev xen-gntalloc xen-evtchn xen-privcmd xen-blkback xen-netback
@@ -32,6 +34,10 @@ PROGRAMS = """
 """.split()
 
 TOOLS = "xl oxenstored xen-init-dom0 xenconsoled xenconsole xentop libxl-save-helper".split()
+
+DIRECTORIES = """
+proc sys dev run tmp root lab/in lab/out var/log/xen/console var/lib/xen
+""".split()
 
 DATA = """
 /usr/lib/xen-4.17/boot/hvmloader
@@ -48,8 +54,7 @@ DATA = """
 def _make_initramfs(path):
     linux = kernel.fetch()
     tree = Tree()
-    for directory in ("proc", "sys", "dev", "run", "tmp", "root", "lab/in", "lab/out", "var/log/xen/console",
-                      "var/lib/xen"):
+    for directory in DIRECTORIES:
         tree.dir(directory)
     tree.link("var/run", "../run")
     tree.link("var/lock", "../run/lock")
@@ -77,12 +82,16 @@ def _make_initramfs(path):
     tree.write(path)
 
 
+def _unpack_hypervisor(path):
+    path.write_bytes(gzip.decompress(HYPERVISOR.read_bytes()))
+
+
 def build():
     """Returns (hypervisor, dom0 kernel, initramfs), made afresh where their inputs changed."""
     cache = cache_dir()
     linux = kernel.fetch()
     recipe = [KIT / name for name in ("dom0-init.sh", "dom0.py", "cpio.py", "kernel.py")]
     version = versions(*PACKAGES)
-    xen = built(cache / "xen.elf", digest(version), lambda p: p.write_bytes(gzip.decompress(HYPERVISOR.read_bytes())))
+    xen = built(cache / "xen.elf", digest(version), _unpack_hypervisor)
     initramfs = built(cache / "dom0.cpio", digest(version, linux.version, *recipe), _make_initramfs)
     return xen, linux.vmlinux(), initramfs

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The test guest: Debian's kernel as it is, a busybox initramfs, and boot media made of them.
 
-Nothing is mounted and no privilege is needed. Each medium comes with a file NAME.args that holds the offset and the
-room of the kernel arguments inside it, so that a scenario can change them in place with dd.
+Nothing is mounted and no privilege is needed. Each medium comes with a file NAME.args that holds the
+offset and the room of the kernel arguments inside it, so that a scenario can change them with dd.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from .common import KIT, TOP, Trouble, built, cache_dir, digest, run, versions
 from .cpio import Tree
 
 MODULES = """
-ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 vfat nls_ascii nls_cp437 loop
+ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 crc32c_generic vfat nls_ascii nls_cp437 loop
 xen-blkfront xen-netfront xen-kbdfront
 8139cp 8139too e1000 e1000e
 uhci-hcd ehci-pci xhci-pci usbhid hid-generic usb-storage
@@ -24,6 +24,8 @@ bochs cirrus button floppy lp parport_pc af_packet
 """.split()
 
 ARGUMENTS = "console=tty0 console=ttyS0,115200 quiet xen_emul_unplug=never"
+TEXT_ARGUMENTS = ("console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus "
+                  "guest.run=echo,CHOSE-TEXT")
 ROOM = 400      # characters for the kernel's arguments in a boot loader's configuration
 
 ISOLINUX = """\
@@ -37,7 +39,7 @@ label linux
   append initrd=/initrd {arguments}
 label text
   kernel /vmlinuz
-  append initrd=/initrd console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT
+  append initrd=/initrd {text_arguments}
 """
 
 GRUB = """\
@@ -50,7 +52,7 @@ menuentry "linux" {{
   initrd /initrd
 }}
 menuentry "text" {{
-  linux /vmlinuz console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT
+  linux /vmlinuz {text_arguments}
   initrd /initrd
 }}
 """
@@ -68,14 +70,16 @@ def _make_initramfs(path):
     tree.node("dev/console", 5, 1)
     tree.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     tree.text("etc/profile", "PS1='guest# '\n")
-    for name in ("reboot", "poweroff"):     # what the kernel runs when the tool stack asks; our init knows no signals
+    # What the kernel runs when the tool stack asks; our init knows no signals.
+    for name in ("reboot", "poweroff"):
         tree.text(f"sbin/{name}", f"#!/bin/sh\nexec busybox {name} -f\n", 0o755)
     tree.text("init", (KIT / "guest-init.sh").read_text(), 0o755)
     tree.busybox()
+    tree.link("sbin/modprobe", "../bin/busybox")      # where the kernel looks for it
     kernel.fetch().add_modules(tree, MODULES)
     plain = path.with_suffix(".plain")
     tree.write(plain)
-    try:    # small, because the BIOS reads it through port I/O; zstd, because an emulated CPU unpacks it
+    try:    # small, for the BIOS reads it by port I/O; zstd, for an emulated CPU unpacks it
         run("zstd", "-q", "-19", "-T2", "-f", plain, "-o", path)
     finally:
         plain.unlink()
@@ -83,8 +87,8 @@ def _make_initramfs(path):
 
 def _recipe():
     names = ("guest-init.sh", "guest.py", "cpio.py", "kernel.py")
-    return digest(versions("busybox-static", "isolinux", "syslinux-common", "grub-pc-bin"), kernel.fetch().version,
-                  *(KIT / name for name in names))
+    packages = versions("busybox-static", "isolinux", "syslinux-common", "grub-pc-bin")
+    return digest(packages, kernel.fetch().version, *(KIT / name for name in names))
 
 
 def initramfs():
@@ -102,8 +106,12 @@ def _padded(arguments):
     return arguments.ljust(ROOM)
 
 
+def _configuration(template, arguments):
+    return template.format(arguments=_padded(arguments), text_arguments=TEXT_ARGUMENTS)
+
+
 def _note_arguments(image, arguments):
-    """Finds the arguments inside an image: boot loaders' configurations are one block, so they are contiguous."""
+    """Finds the arguments in an image: a configuration is one block, so they are contiguous."""
     offset = image.read_bytes().find(_padded(arguments).encode())
     if offset < 0:
         raise Trouble(f"{image}: kernel arguments not found")
@@ -118,9 +126,10 @@ def make_iso(path, arguments=ARGUMENTS):
         (work / "isolinux").mkdir()
         for item in (ISOLINUX_BIN, ISOLINUX_LIB):
             shutil.copy(item, work / "isolinux")
-        (work / "isolinux" / "isolinux.cfg").write_text(ISOLINUX.format(arguments=_padded(arguments)))
-        run("xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-V", "GUEST", "-b", "isolinux/isolinux.bin",
-            "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o", path, work)
+        (work / "isolinux" / "isolinux.cfg").write_text(_configuration(ISOLINUX, arguments))
+        run("xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-V", "GUEST",
+            "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat",
+            "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o", path, work)
 
 
 def make_disk(path, arguments=ARGUMENTS, megabytes=64):
@@ -131,14 +140,16 @@ def make_disk(path, arguments=ARGUMENTS, megabytes=64):
         (tree / "boot" / "grub").mkdir(parents=True)
         shutil.copy(linux(), tree / "vmlinuz")
         shutil.copy(initramfs(), tree / "initrd")
-        (tree / "boot" / "grub" / "grub.cfg").write_text(GRUB.format(arguments=_padded(arguments)))
-        run("mke2fs", "-q", "-t", "ext2", "-E", "root_owner=0:0", "-d", tree, work / "part", f"{megabytes}M")
-        run("grub-mkimage", "-O", "i386-pc", "-o", work / "core.img", "-p", "(hd0,msdos1)/boot/grub", *GRUB_MODULES)
+        (tree / "boot" / "grub" / "grub.cfg").write_text(_configuration(GRUB, arguments))
+        run("mke2fs", "-q", "-t", "ext2", "-E", "root_owner=0:0", "-d", tree,
+            work / "part", f"{megabytes}M")
+        run("grub-mkimage", "-O", "i386-pc", "-o", work / "core.img",
+            "-p", "(hd0,msdos1)/boot/grub", *GRUB_MODULES)
         with open(path, "wb") as disk:
             disk.truncate((megabytes + 1) << 20)
         run("sfdisk", "-q", path, input="label: dos\nstart=2048, type=83, bootable\n")
         with open(path, "r+b") as disk:
-            # boot.img loads sector 1; grub-mkimage wrote into core.img that the rest of it follows there.
+            # boot.img loads sector 1; in core.img it says that the rest of it follows there.
             disk.write((GRUB_LIB / "boot.img").read_bytes()[:440])
             disk.seek(512)
             disk.write((work / "core.img").read_bytes())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's kernel, unpacked beside the host and never installed on it, and picking modules from it."""
+"""Debian's kernel, unpacked beside the host and never installed on it, and modules out of it."""
 
 import lzma
 import os
@@ -18,7 +18,7 @@ class Kernel:
         self.modules = root / "lib" / "modules" / self.version
 
     def vmlinux(self):
-        """The kernel proper, out of the self-extracting image: unpacking it here saves an emulated CPU the work."""
+        """The kernel proper, out of the self-extracting image: less work for an emulated CPU."""
         path = self.root / "vmlinux"
         if not path.exists():
             image = self.image.read_bytes()
@@ -43,7 +43,7 @@ class Kernel:
         return table
 
     def add_modules(self, tree, names):
-        """Puts the named modules and all that they need into an initramfs, with the tables modprobe reads."""
+        """Puts modules, all that they need and the tables modprobe reads into an initramfs."""
         table = self._needs()
         builtin = {_name(p) for p in (self.modules / "modules.builtin").read_text().split()}
         wanted = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The outer machine: QEMU emulating a PC with AMD's virtualization, on which real Xen and dom0 run."""
+"""The outer machine: QEMU emulates a PC with AMD's virtualization; real Xen and dom0 run on it."""
 
 import fcntl
 import os
@@ -9,20 +9,24 @@ import subprocess
 from . import dom0
 from .common import Trouble, say
 
-# Left out of "max": with them dom0 dies early, or (rdtscp) Xen kills guests, because TCG gets them wrong under SVM.
+# Left out of "max": with them dom0 dies early, or (rdtscp) Xen kills guests, for TCG gets them wrong
+# under SVM.
 CPU = "max,-smap,-smep,-la57,-pku,-pcid,-rdtscp"
 
-# eager-fpu: with the lazy FPU switching that Xen prefers on AMD, TCG loses vector registers when a guest runs, and
-# programs in dom0 die at random.
-XEN_LINE = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem={dom0},max:{dom0} "
-            "spec-ctrl=no spec-ctrl=eager-fpu xpti=0 bootscrub=0 {extra}")
+# eager-fpu: with the lazy FPU switching that Xen prefers on AMD, TCG loses vector registers when a
+# guest runs, and programs in dom0 die at random.
+XEN_LINE = ("console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all "
+            "dom0_mem={dom0}M,max:{dom0}M spec-ctrl=no spec-ctrl=eager-fpu xpti=0 bootscrub=0")
 DOM0_LINE = "console=hvc0 panic=1 mitigations=off quiet loglevel=5 random.trust_cpu=on"
+
+# What the hypervisor's log says when it or dom0 dies.
+DEATH = ("Panic on CPU", "Kernel panic", "Domain 0 crashed", "BUG: ", "FATAL TRAP")
 
 LOCK = pathlib.Path(os.environ.get("LAB_LOCK") or "/tmp/lab.lock")
 
 
 def lock():
-    """Waits for the only lab on this machine; two at once would only slow each other into time-outs."""
+    """Waits until no other lab runs here; two at once would slow each other into time-outs."""
     if _held_by_parent():
         return None
     held = open(LOCK, "a")
@@ -50,28 +54,29 @@ def _held_by_parent():
 
 
 class Machine:
-    """One run of the outer machine. share_in is read-only for dom0; what dom0 leaves in share_out stays."""
+    """One run of it. share_in is read-only for dom0; what dom0 leaves in share_out stays."""
 
-    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=(), xen_extra="", extra=()):
+    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=()):
         self.xen_log = share_out / "xen.log"
         xen, linux, initramfs = dom0.build()
         nic = "none"
         if forwards:
-            nic = "user,model=e1000" + "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for h, g in forwards)
-        line = XEN_LINE.format(dom0=f"{dom0_mem}M", extra=xen_extra)
-        # Ahead of other work on the machine: a virtual CPU that is put off while it holds a lock makes the others spin.
+            nic = "user,model=e1000" + "".join(
+                f",hostfwd=tcp:127.0.0.1:{host}-:{inner}" for host, inner in forwards)
+        # Ahead of other work: a virtual CPU put off while it holds a lock makes the others spin.
         self.argv = ["nice", "-n", "-5"] if os.geteuid() == 0 else []
         self.argv += [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU, "-smp", str(smp),
-            "-m", str(mem), "-nodefaults", "-display", "none", "-no-reboot",
-            "-kernel", str(xen), "-append", line, "-initrd", f"{linux} {DOM0_LINE},{initramfs}",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU,
+            "-smp", str(smp), "-m", str(mem), "-nodefaults", "-display", "none", "-no-reboot",
+            "-kernel", str(xen), "-append", XEN_LINE.format(dom0=dom0_mem),
+            "-initrd", f"{linux} {DOM0_LINE},{initramfs}",
             "-serial", f"file:{self.xen_log}", "-nic", nic,
             "-fsdev", f"local,id=in,path={share_in},security_model=none,readonly=on",
             "-device", "virtio-9p-pci,fsdev=in,mount_tag=in",
             "-fsdev", f"local,id=out,path={share_out},security_model=none",
             "-device", "virtio-9p-pci,fsdev=out,mount_tag=out",
-            "-chardev", "stdio,id=ctl,signal=off", "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=ctl",
-            *extra,
+            "-chardev", "stdio,id=ctl,signal=off",
+            "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=ctl",
         ]
 
     def start(self, **kwargs):
@@ -86,6 +91,5 @@ class Machine:
             lines = self.xen_log.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return ""
-        signs = ("Panic on CPU", "Kernel panic", "Domain 0 crashed", "Domain 0 shutdown", "BUG: ", "FATAL TRAP")
-        hits = [n for n, text in enumerate(lines) if any(sign in text for sign in signs)]
+        hits = [n for n, text in enumerate(lines) if any(sign in text for sign in DEATH)]
         return "\n".join(lines[max(0, hits[0] - 5):hits[0] + 40]) if hits else ""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PPM (binary, 8 bits a colour) to PNG: screendumps arrive in the format that every device model can write."""
+"""PPM (binary, 8 bits a colour) to PNG: screendumps come in what every device model can write."""
 
+import re
 import struct
 import zlib
 
@@ -13,18 +14,15 @@ def _chunk(kind, body):
 
 def read_ppm(path):
     """Returns (width, height, RGB bytes)."""
-    fields, data = [], path.read_bytes()
-    rest = data
-    while len(fields) < 4 and rest:
-        word, _, rest = rest.partition(b"\n" if rest.startswith(b"#") else b" " if len(fields) == 1 else b"\n")
-        if not word.startswith(b"#"):
-            fields += word.split()
-    if len(fields) != 4 or fields[0] != b"P6" or fields[3] != b"255":
+    data = path.read_bytes()
+    head = re.match(rb"P6\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s", data)
+    if not head:
         raise Trouble(f"{path}: not a binary PPM with 255 levels")
-    width, height = int(fields[1]), int(fields[2])
-    if len(rest) != width * height * 3:
-        raise Trouble(f"{path}: {len(rest)} bytes of pixels, {width}x{height} need {width * height * 3}")
-    return width, height, rest
+    width, height = int(head.group(1)), int(head.group(2))
+    pixels = data[head.end():]
+    if len(pixels) != width * height * 3:
+        raise Trouble(f"{path}: {len(pixels)} bytes of pixels, not {width}x{height}x3")
+    return width, height, pixels
 
 
 def png_from_ppm(path):
@@ -33,5 +31,6 @@ def png_from_ppm(path):
     rows = b"".join(b"\0" + pixels[y * width * 3:(y + 1) * width * 3] for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     png = path.with_suffix(".png")
-    png.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b""))
+    png.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+                    + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b""))
     return png
