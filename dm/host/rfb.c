@@ -245,8 +245,10 @@ static void encoding(struct rfb *rfb, int32_t e) {
     switch (e) {
     case RFB_RAW:
     case RFB_HEXTILE:
+    case RFB_TIGHT:
     case RFB_ZRLE: /* the first one named is liked best */
-        if (rfb->encoder.encoding < 0 && (e != RFB_ZRLE || rfb_zlib_load()))
+        if (rfb->encoder.encoding < 0 &&
+            (e == RFB_RAW || e == RFB_HEXTILE || rfb_zlib_load()))
             rfb->encoder.encoding = e;
         break;
     case DESKTOP_SIZE:
@@ -568,10 +570,8 @@ void rfb_update(struct rfb *rfb) {
     rfb_buf_u32(&rfb->out, UPDATE << 24);
     unsigned n = put_news(rfb), row = 0;
     struct rfb_rect r;
-    while (n < MAX_RECTS && next_rect(rfb, &row, &r)) {
-        rfb_encode(&rfb->encoder, &rfb->out, rfb->screen->pixels, rfb->screen->width, &r);
-        n++;
-    }
+    while (n < MAX_RECTS && next_rect(rfb, &row, &r))
+        n += rfb_encode(&rfb->encoder, &rfb->out, rfb->screen->pixels, rfb->screen->width, &r);
     if (!rfb->out.failed)
         store_be16(rfb->out.bytes + at + 2, (uint16_t)n);
 }

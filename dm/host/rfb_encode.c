@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE). Of Hextile's tiles those of one and two
- * colours are described, others are sent raw; ZRLE packs palettes of up to 16 colours and leaves
- * the rest to zlib. See rfb_encode.h.
+ * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE); rfbproto.rst, Tight encoding. Of Hextile's
+ * tiles those of one and two colours are described, others are sent raw; ZRLE and Tight pack up to
+ * 16 colours and leave the rest to zlib. Not modelled: Tight's gradients and JPEG. See rfb_encode.h.
  */
 #include "rfb_encode.h"
 
@@ -91,9 +91,10 @@ bool rfb_format_ready(struct rfb_format *f) {
         for (unsigned v = 0; v < 256; v++)
             f->table[c][v] = (v * f->max[c] + 127) / 255 << f->shift[c];
     }
-    f->native = f->bits == 32 && !f->big_endian;
+    f->rgb = f->bits == 32 && f->depth == 24;
     for (unsigned c = 0; c < 3; c++)
-        f->native = f->native && f->max[c] == 255 && f->shift[c] == 16 - 8 * c;
+        f->rgb = f->rgb && f->max[c] == 255;
+    f->native = f->rgb && !f->big_endian && f->shift[0] == 16 && f->shift[1] == 8 && !f->shift[2];
     find_compact(f);
     return true;
 }
@@ -120,7 +121,7 @@ static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t
 
 /* ---- a tile: pixels without the byte that says nothing ---- */
 
-enum { TILE = 64, COLOURS = 16 };
+enum { TILE = 64, COLOURS = 16, WIDE = 256 };
 
 struct tile {
     unsigned w, h;
@@ -219,7 +220,7 @@ static void hextile(const struct rfb_format *f, struct rfb_buf *out, struct tile
     }
 }
 
-/* ---- ZRLE ---- */
+/* ---- zlib ---- */
 
 struct rfb_zlib {
     z_stream stream;
@@ -246,6 +247,37 @@ bool rfb_zlib_load(void) {
                    : NULL;
     return libz.end;
 }
+
+/* Appends `plain`, compressed on the client's one stream. */
+static void deflate_to(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
+    enum { STEP = 16384 };
+    z_stream *z = &e->zlib->stream;
+    z->next_in = plain->bytes;
+    z->avail_in = (uInt)plain->len;
+    do {
+        z->next_out = rfb_buf_room(out, STEP);
+        if (!z->next_out)
+            return;
+        z->avail_out = STEP;
+        if (libz.deflate(z, Z_SYNC_FLUSH) == Z_STREAM_ERROR)
+            out->failed = true;
+        out->len -= z->avail_out;
+    } while (z->avail_out == 0 && !out->failed);
+}
+
+static bool zlib_ready(struct rfb_encoder *e) {
+    if (e->zlib)
+        return true;
+    if (!rfb_zlib_load() || !(e->zlib = calloc(1, sizeof(*e->zlib))))
+        return false;
+    if (libz.init(&e->zlib->stream, Z_BEST_SPEED, ZLIB_VERSION, sizeof(z_stream)) == Z_OK)
+        return true;
+    free(e->zlib);
+    e->zlib = NULL;
+    return false;
+}
+
+/* ---- ZRLE ---- */
 
 static uint8_t *put_compact(const struct rfb_format *f, uint8_t *to, uint32_t pixel) {
     uint8_t bytes[4];
@@ -291,38 +323,87 @@ static void zrle(const struct rfb_format *f, struct rfb_buf *out, struct tile *t
         zrle_indexes(out, t);
 }
 
-/* What is in `plain`, compressed on the client's one stream, after its length. */
+/* What is in `plain`, compressed, after its length. */
 static void zrle_deflate(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
-    z_stream *z = &e->zlib->stream;
     size_t at = out->len;
     rfb_buf_u32(out, 0);
-    z->next_in = plain->bytes;
-    z->avail_in = (uInt)plain->len;
-    do {
-        enum { STEP = 65536 };
-        z->next_out = rfb_buf_room(out, STEP);
-        if (!z->next_out)
-            return;
-        z->avail_out = STEP;
-        if (libz.deflate(z, Z_SYNC_FLUSH) == Z_STREAM_ERROR)
-            out->failed = true;
-        out->len -= z->avail_out;
-    } while (z->avail_out == 0 && !out->failed);
+    deflate_to(e, out, plain);
+    if (out->failed)
+        return;
     size_t n = out->len - at - 4;
     for (unsigned i = 0; i < 4; i++)
         out->bytes[at + i] = (uint8_t)(n >> (24 - 8 * i));
 }
 
-static bool zlib_ready(struct rfb_encoder *e) {
-    if (e->zlib)
-        return true;
-    if (!rfb_zlib_load() || !(e->zlib = calloc(1, sizeof(*e->zlib))))
-        return false;
-    if (libz.init(&e->zlib->stream, Z_BEST_SPEED, ZLIB_VERSION, sizeof(z_stream)) == Z_OK)
-        return true;
-    free(e->zlib);
-    e->zlib = NULL;
-    return false;
+/* ---- Tight ---- */
+
+enum {
+    TIGHT_FILL = 0x80, TIGHT_FILTER = 0x40, TIGHT_PALETTE = 1, TIGHT_UNPACKED = 12,
+    TIGHT_LENGTH = 3, /* bytes for a length, always */
+};
+
+static void tight_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
+                         unsigned n) {
+    uint8_t *to = rfb_buf_room(out, (size_t)n * (f->rgb ? 3 : f->bits / 8u));
+    for (unsigned i = 0; to && i < n; i++) {
+        if (!f->rgb) {
+            to = put_pixel(f, to, from[i]);
+            continue;
+        }
+        *to++ = (uint8_t)(from[i] >> 16);
+        *to++ = (uint8_t)(from[i] >> 8);
+        *to++ = (uint8_t)from[i];
+    }
+}
+
+/* Little data goes as it is; else its compressed length in seven bits a byte, lowest first. */
+static void tight_data(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
+    if (plain->len < TIGHT_UNPACKED) {
+        rfb_buf_put(out, plain->bytes, plain->len);
+        return;
+    }
+    size_t at = out->len;
+    rfb_buf_put(out, "\0\0\0", TIGHT_LENGTH);
+    deflate_to(e, out, plain);
+    if (out->failed)
+        return;
+    size_t n = out->len - at - TIGHT_LENGTH;
+    out->bytes[at] = (uint8_t)(n | 0x80);
+    out->bytes[at + 1] = (uint8_t)(n >> 7 | 0x80);
+    out->bytes[at + 2] = (uint8_t)(n >> 14);
+}
+
+/* Two colours take a bit, more of them a byte a pixel. */
+static void tight_indexes(struct rfb_buf *out, const struct tile *t) {
+    if (t->colour_count == 2)
+        zrle_indexes(out, t);
+    else
+        rfb_buf_put(out, t->index, (size_t)t->w * t->h);
+}
+
+static void tight(struct rfb_encoder *e, struct rfb_buf *out, struct tile *t) {
+    const struct rfb_format *f = &e->format;
+    find_colours(t);
+    if (t->colour_count == 1) {
+        rfb_buf_u8(out, TIGHT_FILL);
+        tight_pixels(f, out, t->colours, 1);
+        return;
+    }
+    e->scratch.len = 0;
+    if (t->colour_count <= COLOURS) {
+        rfb_buf_u8(out, TIGHT_FILTER);
+        rfb_buf_u8(out, TIGHT_PALETTE);
+        rfb_buf_u8(out, (uint8_t)(t->colour_count - 1));
+        tight_pixels(f, out, t->colours, t->colour_count);
+        tight_indexes(&e->scratch, t);
+    } else {
+        rfb_buf_u8(out, 0);
+        tight_pixels(f, &e->scratch, t->pixels, t->w * t->h);
+    }
+    if (e->scratch.failed)
+        out->failed = true;
+    else
+        tight_data(e, out, &e->scratch);
 }
 
 /* ---- */
@@ -341,16 +422,39 @@ static void encode_tiles(struct rfb_encoder *e, struct rfb_buf *out, const uint3
         }
 }
 
-void rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
-                unsigned stride, const struct rfb_rect *r) {
-    int32_t encoding = e->encoding;
-    if (encoding == RFB_ZRLE && !zlib_ready(e))
-        encoding = RFB_RAW;
+static void put_header(struct rfb_buf *out, const struct rfb_rect *r, int32_t encoding) {
     rfb_buf_u16(out, (uint16_t)r->x);
     rfb_buf_u16(out, (uint16_t)r->y);
     rfb_buf_u16(out, (uint16_t)r->w);
     rfb_buf_u16(out, (uint16_t)r->h);
     rfb_buf_u32(out, (uint32_t)encoding);
+}
+
+/* In rectangles of at most a tile's pixels, wide ones: screens are alike along their lines. */
+static unsigned encode_tight(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
+                             unsigned stride, const struct rfb_rect *r) {
+    enum { HIGH = TILE * TILE / WIDE };
+    struct tile t;
+    unsigned n = 0;
+    for (unsigned y = 0; y < r->h; y += HIGH)
+        for (unsigned x = 0; x < r->w; x += WIDE, n++) {
+            struct rfb_rect piece = {r->x + x, r->y + y, r->w - x < WIDE ? r->w - x : WIDE,
+                                     r->h - y < HIGH ? r->h - y : HIGH};
+            load_tile(&t, pixels, stride, &piece);
+            put_header(out, &piece, RFB_TIGHT);
+            tight(e, out, &t);
+        }
+    return n;
+}
+
+unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
+                    unsigned stride, const struct rfb_rect *r) {
+    int32_t encoding = e->encoding;
+    if ((encoding == RFB_ZRLE || encoding == RFB_TIGHT) && !zlib_ready(e))
+        encoding = RFB_RAW;
+    if (encoding == RFB_TIGHT)
+        return encode_tight(e, out, pixels, stride, r);
+    put_header(out, r, encoding);
     if (encoding == RFB_HEXTILE) {
         encode_tiles(e, out, pixels, stride, r, HEX, hextile);
     } else if (encoding == RFB_ZRLE) {
@@ -363,6 +467,7 @@ void rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixe
     } else {
         encode_raw(&e->format, out, pixels, stride, r);
     }
+    return 1;
 }
 
 void rfb_encoder_free(struct rfb_encoder *e) {

@@ -35,6 +35,7 @@ struct rfb_format {
     bool native; /* as ours: XRGB8888, little-endian */
     unsigned compact; /* bytes of a ZRLE pixel */
     unsigned compact_skip; /* bytes left out before those */
+    bool rgb; /* a Tight pixel is three bytes: red, green, blue */
     uint32_t table[3][256];
 };
 
@@ -42,7 +43,7 @@ extern const struct rfb_format rfb_native;
 /* False: no such pixels. */
 bool rfb_format_ready(struct rfb_format *format);
 
-enum { RFB_RAW = 0, RFB_HEXTILE = 5, RFB_ZRLE = 16 };
+enum { RFB_RAW = 0, RFB_HEXTILE = 5, RFB_TIGHT = 7, RFB_ZRLE = 16 };
 
 struct rfb_zlib;
 
@@ -53,15 +54,16 @@ struct rfb_encoder {
     struct rfb_buf scratch;
 };
 
-/* Whether ZRLE can be had. */
+/* Whether ZRLE and Tight can be had. */
 bool rfb_zlib_load(void);
 
 struct rfb_rect {
     unsigned x, y, w, h;
 };
 
-/* One rectangle with its header; `pixels` is the whole screen, `stride` pixels a line. */
-void rfb_encode(struct rfb_encoder *encoder, struct rfb_buf *out, const uint32_t *pixels,
+/* One rectangle, as one or more with their headers: how many. `pixels` is the whole screen, `stride`
+ * pixels a line. */
+unsigned rfb_encode(struct rfb_encoder *encoder, struct rfb_buf *out, const uint32_t *pixels,
                 unsigned stride, const struct rfb_rect *rect);
 void rfb_encoder_free(struct rfb_encoder *encoder);
 

@@ -237,6 +237,11 @@ static void zrle_picture(void **state) {
     picture_with("zrle");
 }
 
+static void tight_picture(void **state) {
+    (void)state;
+    picture_with("tight");
+}
+
 static void settle(volatile unsigned *what, unsigned value) {
     for (unsigned i = 0; i < 200 && *what != value; i++)
         usleep(10000);
@@ -346,7 +351,7 @@ static void bad_company(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(raw_picture), T(hextile_picture), T(zrle_picture), T(input_and_watching),
+        T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture), T(input_and_watching),
         T(password_is_asked), T(wrong_password), T(unix_and_ipv6), T(bad_company),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
