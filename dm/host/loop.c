@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { BATCH = 16, SIGNALS = 8 };
@@ -175,6 +176,11 @@ OUT_OF_LINE static void run_tasks(struct loop *loop) {
 
 /* ---- turns ---- */
 
+/* By syscall(2), for epoll_wait is a cancellation point where libraries have threads: see xen.c. */
+static int wait_forever(struct loop *loop, struct epoll_event *events) {
+    return (int)syscall(SYS_epoll_wait, loop->epoll, events, BATCH, -1);
+}
+
 OUT_OF_LINE static int sleep_for(struct loop *loop, struct epoll_event *events, uint64_t ns) {
     if (!loop->no_pwait2) {
         struct timespec ts = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
@@ -189,7 +195,7 @@ OUT_OF_LINE static int sleep_for(struct loop *loop, struct epoll_event *events, 
 
 static inline unsigned hand_out(struct loop *loop, uint64_t ns) {
     struct batch batch;
-    batch.n = ns == LOOP_FOREVER ? epoll_wait(loop->epoll, batch.events, BATCH, -1)
+    batch.n = ns == LOOP_FOREVER ? wait_forever(loop, batch.events)
                                  : sleep_for(loop, batch.events, ns);
     if (batch.n <= 0)
         return 0;
