@@ -7,7 +7,6 @@
 #include "core/bits.h"
 #include "fixture.h"
 #include "pc/i8042.h"
-#include "pc/i8237.h"
 #include "pc/uart16550.h"
 
 static void reset_wire(void *board) {
@@ -64,15 +63,8 @@ static void poke_uart(struct fixture *fx, void *dev, uint8_t what) {
 
 static const uint16_t uart_ports[] = {0x3f8, 8, 0};
 
-static void *build_i8237(struct fixture *fx) {
-    return i8237_new(&(struct i8237_pins){.io = fx->io});
-}
-
-static const uint16_t i8237_ports[] = {0xc0, 32, 0x80, 16, 0x01, 15, 0};
-
 const struct specimen pc_specimens[] = {
     {"i8042", build_i8042, &i8042_device, poke_i8042, i8042_ports},
     {"uart16550", build_uart, &uart16550_device, poke_uart, uart_ports},
-    {"i8237", build_i8237, &i8237_device, NULL, i8237_ports},
     {0},
 };
