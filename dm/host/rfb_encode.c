@@ -2,7 +2,8 @@
 /*
  * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE); rfbproto.rst, Tight encoding. Of Hextile's
  * tiles those of one and two colours are described, others are sent raw; ZRLE and Tight pack up to
- * 16 colours and leave the rest to zlib. Not modelled: Tight's gradients and JPEG. See rfb_encode.h.
+ * 16 colours and leave the rest to zlib. Not modelled: Tight's gradients and JPEG. See
+ * rfb_encode.h.
  */
 #include "rfb_encode.h"
 

@@ -61,8 +61,8 @@ struct rfb_rect {
     unsigned x, y, w, h;
 };
 
-/* One rectangle, as one or more with their headers: how many. `pixels` is the whole screen, `stride`
- * pixels a line. */
+/* One rectangle, as one or more with their headers: how many. `pixels` is the whole screen,
+ * `stride` pixels a line. */
 unsigned rfb_encode(struct rfb_encoder *encoder, struct rfb_buf *out, const uint32_t *pixels,
                 unsigned stride, const struct rfb_rect *rect);
 void rfb_encoder_free(struct rfb_encoder *encoder);
