@@ -79,6 +79,16 @@ ACTIONS = [
     lambda r: ('spurious', r.choice([0, 128]), 20),
     lambda r: ('lost', 5),
 ]
+# a PV disk's frontend, where there is one
+PV_ACTIONS = [
+    lambda r: ('blk-raw', r.choice([0, 0, 1, 2, 3, 5, 6, 99]), r.randrange(14), r.randrange(3000),
+               r.choice([0x2100, 0x2000, 0x9999, 8]), r.randrange(9), r.randrange(10)),
+    lambda r: ('blk-indices', r.choice([r.randrange(64), r.randrange(1 << 32)]), r.randrange(64),
+               r.randrange(64)),
+    lambda r: ('xs-write', '/local/domain/1/device/vbd/51712/state', r.randrange(9)),
+    lambda r: ('xs-rm', r.choice(['/local/domain/1/device/vbd/51712/ring-ref',
+                                  '/local/domain/0/backend/qdisk/1/51712'])),
+]
 MONITOR = ['system_reset', 'stop', 'query-pci', 'query-block', 'cont', 'system_powerdown']
 
 
@@ -103,15 +113,21 @@ def storm(seed):
             place_pm(s)
             for words in PLACES:
                 s('pciw', *words)
+            actions = ACTIONS
+            if r.randrange(2):
+                actions = ACTIONS + PV_ACTIONS
+                s('blk-new', 51712, 'aio:' + s.disk)
+                s('blk-connect')
+                s('blk', 'read', 50, 32, 11)
             for _ in range(ACTIONS_A_SEED):
                 if not r.randrange(len(ACTIONS) + 1):
                     done.append(('a monitor client',))
                     talk(s, r)
                     continue
-                words = r.choice(ACTIONS)(r)
+                words = r.choice(actions)(r)
                 done.append(words)
                 good, answer = s.guest.try_(*words)
-                if not good and 'no RAM there' not in answer:
+                if not good and not answer.endswith(('no RAM there', 'ENOENT')):
                     raise Failure(answer)
                 if words[0] == 'ring':
                     s('ring', 0, 0)

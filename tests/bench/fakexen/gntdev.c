@@ -101,9 +101,10 @@ static int offset_of(struct ioctl_gntdev_get_offset_for_vaddr *o) {
     return -EINVAL;
 }
 
-/* One end of a copy, mapped: the device model's own memory as it is, a granted page for the time of
- * the copy. */
-static char *copy_end(const struct ioctl_gntdev_grant_copy_segment *s, int is_dest, char **window) {
+/* One end of a copy: the device model's own memory, or a granted page seen through a window on all
+ * of the domain's. */
+static char *copy_end(const struct ioctl_gntdev_grant_copy_segment *s, int is_dest) {
+    static char *window;
     int foreign = s->flags & (is_dest ? GNTCOPY_dest_gref : GNTCOPY_source_gref);
     uint64_t gfn = is_dest ? s->dest.foreign.ref : s->source.foreign.ref;
     uint32_t offset = is_dest ? s->dest.foreign.offset : s->source.foreign.offset;
@@ -111,27 +112,24 @@ static char *copy_end(const struct ioctl_gntdev_grant_copy_segment *s, int is_de
 
     if (!foreign)
         return is_dest ? s->dest.virt : s->source.virt;
-    if (!page || offset + s->len > WORLD_PAGE)
+    if (!page || page > WORLD_GFNS || offset + s->len > WORLD_PAGE)
         return NULL;
-    *window = (char *)syscall(SYS_mmap, NULL, WORLD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                              fx.pages_fd, (off_t)(page - 1) * WORLD_PAGE);
-    return *window == MAP_FAILED ? NULL : *window + offset;
+    if (!window)
+        window =
+            (char *)syscall(SYS_mmap, NULL, (size_t)WORLD_GFNS * WORLD_PAGE, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_NORESERVE, fx.pages_fd, 0);
+    return window == MAP_FAILED ? NULL : window + (size_t)(page - 1) * WORLD_PAGE + offset;
 }
 
 static int copy_refs(const struct ioctl_gntdev_grant_copy *c) {
     fakexen_count(COUNT_grant_copy, 1);
     for (unsigned i = 0; i < c->count; i++) {
         struct ioctl_gntdev_grant_copy_segment *s = &c->segments[i];
-        char *from_window = NULL, *to_window = NULL;
-        char *from = copy_end(s, 0, &from_window), *to = copy_end(s, 1, &to_window);
+        char *from = copy_end(s, 0), *to = copy_end(s, 1);
 
         s->status = from && to ? GNTST_okay : GNTST_bad_gntref;
         if (from && to)
             memcpy(to, from, s->len);
-        if (from_window && from_window != MAP_FAILED)
-            syscall(SYS_munmap, from_window, WORLD_PAGE);
-        if (to_window && to_window != MAP_FAILED)
-            syscall(SYS_munmap, to_window, WORLD_PAGE);
     }
     return 0;
 }

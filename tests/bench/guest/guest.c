@@ -317,7 +317,8 @@ static const struct play control_plays[] = {
     { NULL, NULL, NULL, 0, NULL },
 };
 
-static const struct play *const all_plays[] = { control_plays, plays, ide_plays, hostile_plays };
+static const struct play *const all_plays[] = { control_plays, plays, ide_plays, blk_plays,
+                                                hostile_plays };
 
 static const struct play *find_play(const char *name) {
     for (unsigned i = 0; i < sizeof all_plays / sizeof *all_plays; i++)

@@ -141,7 +141,7 @@ const char *hv_error(enum hv_error e) {
 uint8_t *hv_ram(uint64_t gpa) {
     uint64_t gfn = gpa / WORLD_PAGE;
     uint64_t page = gfn < WORLD_GFNS ? p2m[gfn] : 0; /* one more than its place in the file */
-    static uint8_t *far;                             /* one page at a time */
+    static uint8_t *far; /* one page at a time */
 
     if (!page)
         return NULL;
@@ -175,6 +175,18 @@ static uint32_t local_of(unsigned remote) {
         if (world->local[i].bound && world->local[i].remote == remote)
             return i;
     return 0;
+}
+
+void hv_offer(unsigned remote_port) {
+    world->remote[remote_port] = REMOTE_UNBOUND;
+}
+
+unsigned hv_notified(unsigned remote_port) {
+    uint32_t local = local_of(remote_port);
+    unsigned n = notified[local];
+
+    notified[local] = 0;
+    return n;
 }
 
 static enum hv_error deliver(uint32_t local) {

@@ -35,6 +35,11 @@ void hv_balloon(uint64_t gfn, uint64_t n);
 volatile ioreq_t *hv_slot(unsigned vcpu);
 volatile buffered_iopage_t *hv_ring(void);
 
+/* Make a port of the guest's that the device model may bind. */
+void hv_offer(unsigned remote_port);
+/* How often the device model notified that port since last asked. */
+unsigned hv_notified(unsigned remote_port);
+
 /* Raise the guest's end of a channel; masked ports stay pending, as in Linux' evtchn driver. */
 enum hv_error hv_event(unsigned remote_port);
 /* An event even though the port is masked: what no kernel would do. */

@@ -23,6 +23,7 @@ struct play {
 
 extern const struct play plays[]; /* the guest's ordinary accesses, ends with a NULL name */
 extern const struct play ide_plays[];
+extern const struct play blk_plays[];
 extern const struct play hostile_plays[];
 
 /* One plain port access of vcpu 0; dir is IOREQ_READ or IOREQ_WRITE. */

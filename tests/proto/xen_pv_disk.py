@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The PV disk's backend through the whole device model, under the native rig and without Xen.
+
+    tests/proto/xen_pv_disk.py [--dm hvm-dm|qemu|PATH] [--list] [NAME...]
+
+Nodes are those of libxl, states and requests those of public/io/xenbus.h and blkif.h.  The disk is
+a file that is the emulated primary master as well, as libxl gives it to a guest.
+"""
+from harness import DISK_BYTES, Started, base, expect, main, test
+from qmp_client import Qmp
+from xen_disk import Drive, image, pattern
+
+DEVNUM = 51712
+BACKEND = '/local/domain/0/backend/qdisk/1/%d' % DEVNUM
+FRONTEND = '/local/domain/1/device/vbd/%d' % DEVNUM
+DATA, RING_GFN, DATA_GFN = 0x2100000, 0x2000, 0x2100
+READ, WRITE, FLUSH = 0, 1, 3
+OKAY, ERROR, EOPNOTSUPP = 0, -1, -2
+SECTORS = DISK_BYTES // 512
+
+QEMU_DIFFERS = {
+    'unknown_operation': 'answers an unknown operation as a failed one',
+    'read_only': 'fails with "Block node is read-only"',
+    'indices_jump': 'goes through all that the index says',
+}
+
+
+class Attached(Started):
+    """A plain guest with a connected PV disk of the image that its IDE disk is."""
+
+    def __init__(self, params='aio:DISK', mode='w', connect=True):
+        self.params, self.mode, self.connect = params, mode, connect
+        super().__init__(base())
+
+    def fill(self, value):
+        with open(self.disk, 'wb') as f:
+            f.write(image(SECTORS))
+        return super().fill(value)
+
+    def __enter__(self):
+        self('running')
+        self('timeout', 5000)
+        self('blk-new', DEVNUM, super().fill(self.params), self.mode)
+        if self.connect:
+            self('blk-connect')
+        return self
+
+    def page(self, n=0):
+        return bytes.fromhex(self('ram', DATA + n * 4096, 4096))
+
+    def poke(self, data):
+        for at in range(0, len(data), 256):
+            self('ramw', DATA + at, data[at:at + 256].hex())
+
+    def raw(self, *words):
+        answer = self('blk-raw', *words)
+        return None if answer == 'none' else int(answer)
+
+    def serves(self):
+        expect(self('blk', 'read', 20, 4, 2) == '0', 'ordinary requests fail afterwards')
+        expect(self('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+@test
+def test_features():
+    with Attached() as s:
+        expect(int(s('xs-read', BACKEND + '/sectors')) == SECTORS, 'sectors')
+        expect(s('xs-read', BACKEND + '/sector-size') == '512', 'sector-size')
+        expect(s('xs-read', BACKEND + '/feature-flush-cache') == '1', 'feature-flush-cache')
+        expect(int(s('xs-read', BACKEND + '/info')) & 4 == 0, 'info says read-only')
+        expect(s('xs-read', BACKEND + '/hotplug-status') == 'connected', 'hotplug-status')
+
+
+@test
+def test_reads():
+    with Attached() as s:
+        for sector in (0, 8, 1000, SECTORS - 8):
+            expect(s.raw(READ, 1, sector) == OKAY, 'read at %d fails' % sector)
+            expect(s.page() == b''.join(pattern(sector + n) for n in range(8)), 'other data')
+        expect(s.raw(READ, 11, 100) == OKAY, 'read of eleven pages fails')
+        expect(s.page(10) == b''.join(pattern(180 + n) for n in range(8)), 'other data in the last')
+        expect(s.raw(READ, 1, 5, DATA_GFN, 3, 4) == OKAY, 'read of two sectors of a page fails')
+        expect(s.page()[3 * 512:5 * 512] == pattern(5) + pattern(6), 'other data in the middle')
+
+
+@test
+def test_writes_reach_the_file():
+    with Attached() as s:
+        data = b''.join(pattern(n + 500) for n in range(8))
+        s.poke(data)
+        expect(s.raw(WRITE, 1, 40) == OKAY, 'write fails')
+        expect(s.raw(FLUSH, 0, 0) == OKAY, 'flush fails')
+        with open(s.disk, 'rb') as f:
+            f.seek(40 * 512)
+            expect(f.read(4096) == data, 'the file has other data')
+        expect(Drive(s).read(40) == pattern(500), 'the emulated disk has other data')
+
+
+@test
+def test_emulated_writes_are_seen():
+    with Attached() as s:
+        expect(Drive(s).write(64, pattern(900)), 'write by the emulated disk fails')
+        expect(s.raw(READ, 1, 64) == OKAY and s.page()[:512] == pattern(900), 'other data')
+
+
+@test
+def test_unplug_leaves_the_pv_disk():
+    with Attached() as s:
+        s('out', 0x10, 2, 1)
+        expect(s('in', 0x1f7) in (0, 0xff, 0x7f), 'the emulated disk is still there')
+        expect(s.raw(READ, 1, 8) == OKAY and s.page()[:512] == pattern(8), 'the PV disk is gone')
+
+
+@test
+def test_read_only():
+    with Attached(params='aio:DISK-b', mode='r') as s:
+        expect(int(s('xs-read', BACKEND + '/info')) & 4 == 4, 'info does not say read-only')
+        expect(s.raw(WRITE, 1, 0) != OKAY, 'a read-only disk takes a write')
+        s.serves()
+
+
+@test
+def test_reconnects():
+    with Attached() as s:
+        for _ in range(3):
+            s('blk-close')
+            s('xs-write', FRONTEND + '/state', 1)
+            s('idle', 0.1)
+            s('blk-connect')
+            s.serves()
+        s('blk-close')
+        expect(16 + 0 in s('domain')['bound'] and 300 not in s('domain')['bound'], 'channel kept')
+
+
+@test
+def test_removed():
+    with Attached() as s:
+        s('blk-close')
+        s('blk-remove')
+        s('idle', 0.3)
+        with Qmp(s.qmp_path) as q:
+            q.command('query-status')
+        expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+@test
+def test_removed_while_connected():
+    with Attached() as s:
+        s('blk', 'read', 50, 8, 4)
+        s('blk-remove')
+        s('idle', 0.3)
+        expect(300 not in s('domain')['bound'], 'its channel is still bound')
+        expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+@test
+def test_backend_nodes_vanish():
+    with Attached() as s:
+        s('xs-rm', BACKEND)
+        s('xs-rm', FRONTEND)
+        s('idle', 0.3)
+        expect(300 not in s('domain')['bound'], 'its channel is still bound')
+        expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+@test
+def test_sighup_with_requests_outstanding():
+    with Attached() as s:
+        s('blk', 'read', 500, 32, 11)
+        s('kill', 1)
+        expect(s.has_ended() == 'exit 0', 'SIGHUP does not end it')
+
+
+@test
+def test_empty_cdrom_is_no_error():
+    with Attached(params='aio:DISK', connect=False) as s:
+        for key, value in (('frontend', '/local/domain/1/device/vbd/5632'), ('frontend-id', 1),
+                           ('online', 1), ('type', 'qdisk'), ('mode', 'r'),
+                           ('device-type', 'cdrom'), ('params', 'aio:'), ('state', 1)):
+            s('xs-write', '/local/domain/0/backend/qdisk/1/5632/' + key, value)
+        s('idle', 0.2)
+        expect(s.has_ended(1) is None, 'it ended')
+        s('blk-connect', DEVNUM)
+        s.serves()
+
+
+# a frontend that means harm
+
+@test
+def test_bad_requests():
+    with Attached() as s:
+        for what, words in {
+                'twelve segments': (READ, 12, 0), 'no segments': (READ, 0, 0),
+                'first behind last': (READ, 1, 0, DATA_GFN, 5, 3),
+                'last beyond the page': (READ, 1, 0, DATA_GFN, 0, 8),
+                'beyond the end': (READ, 1, SECTORS - 4),
+                'far beyond': (READ, 1, '0x7fffffffffffffff'),
+                'sector wraps': (READ, 11, '0xfffffffffffffff0'),
+                'grant of nothing': (READ, 1, 0, '0x9999'),
+                'grant far away': (WRITE, 1, 0, '0xfffffff0'),
+        }.items():
+            status = s.raw(*words)
+            expect(status in (OKAY, ERROR) if what == 'no segments' else status == ERROR,
+                   '%s: status %s' % (what, status))
+            s.serves()
+
+
+@test
+def test_unknown_operation():
+    with Attached() as s:
+        for op in (4, 7, 99, 255):
+            status = s.raw(op, 1, 0)
+            expect(status == EOPNOTSUPP, 'operation %d: status %s' % (op, status))
+        s.serves()
+
+
+@test
+def test_indices_jump():
+    for req_prod in (33, 5000, 0x80000000, 0xffffffff):
+        with Attached() as s:
+            s('blk-indices', req_prod, 0)
+            expect(s.has_ended(1) is None, 'it ended')
+            expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+            expect(s('idle', 0.3)['cpu_ms'] < 100, 'it does not come to rest')
+            s('kill', 1)
+            expect(s.has_ended() == 'exit 0', 'SIGHUP does not end it')
+
+
+@test
+def test_grants_revoked():
+    with Attached() as s:
+        s('blk', 'read', 64, 32, 11)
+        s('balloon', DATA_GFN, 400)
+        s('blk', 'read', 64, 32, 11)
+        s('blk-close')
+        expect(s.has_ended(1) is None, 'it ended')
+
+
+@test
+def test_ring_revoked():
+    with Attached(connect=False) as s:
+        s('xs-write', FRONTEND + '/ring-ref', 0x9999)
+        s('xs-write', FRONTEND + '/event-channel', 300)
+        s('xs-write', FRONTEND + '/protocol', 'x86_64-abi')
+        s('xs-write', FRONTEND + '/state', 3)
+        s('idle', 0.3)
+        expect(s.has_ended(1) is None, 'it ended')
+        expect(s('xs-read', BACKEND + '/state') != '4', 'connected to no ring')
+
+
+@test
+def test_rubbish_in_the_frontends_nodes():
+    for key, value in (('ring-ref', 'x'), ('ring-ref', '-1'), ('ring-ref', '99999999999999999999'),
+                       ('event-channel', ''), ('event-channel', '0'), ('protocol', 'mips'),
+                       ('ring-page-order', '31'), ('state', 'banana'), ('state', '99')):
+        with Attached(connect=False) as s:
+            nodes = {'ring-ref': RING_GFN, 'event-channel': 300, 'protocol': 'x86_64-abi'}
+            nodes[key] = value
+            for k, v in nodes.items():
+                if k != 'state':
+                    s('xs-write', FRONTEND + '/' + k, v)
+            s('xs-write', FRONTEND + '/state', nodes.get('state', 3))
+            s('idle', 0.1)
+            expect(s.has_ended(1) is None, 'ended by %s=%s' % (key, value))
+            expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+if __name__ == '__main__':
+    main(__doc__, QEMU_DIFFERS)
