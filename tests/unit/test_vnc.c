@@ -351,7 +351,8 @@ static void bad_company(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture), T(input_and_watching),
+        T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture),
+        T(input_and_watching),
         T(password_is_asked), T(wrong_password), T(unix_and_ipv6), T(bad_company),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
