@@ -21,8 +21,8 @@ struct xen_store {
 
 struct xen_store *xen_store_open(struct loop *loop, char *why, size_t why_len) {
     struct xen_store *store = calloc(1, sizeof(*store));
-    /* Not XS_UNWATCH_FILTER: libxenstore loses the memory of the events that it filters, and a token
-     * of ours is never used again. */
+    /* Not XS_UNWATCH_FILTER: libxenstore loses the memory of the events that it filters, and a
+     * token of ours is never used again. */
     struct xs_handle *xs = store ? xs_open(0) : NULL;
     if (!xs) {
         snprintf(why, why_len,
