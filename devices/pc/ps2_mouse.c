@@ -71,8 +71,7 @@ static unsigned button_mask(const struct ps2_mouse *mouse) {
     return mouse->id == ID_EXPLORER ? 0x1f : 0x07;
 }
 
-/* "Scaling 2:1" of the reference, for stream mode; its own inverse is not needed: what is taken out
- * of the sums is the unscaled motion. */
+/* "Scaling 2:1" of the reference, for stream mode. The sums hold unscaled motion. */
 static int scale(const struct ps2_mouse *mouse, int v) {
     static const uint8_t small[] = {0, 1, 1, 3, 6, 9};
     int magnitude = v < 0 ? -v : v;
