@@ -20,7 +20,7 @@
 
 #include "fakexen.h"
 
-#define MAPS 256
+#define MAPS 4096
 #define REFS 1024
 
 static struct grant_map {
@@ -39,12 +39,14 @@ static struct grant_map *map_at(uint64_t index) {
 }
 
 static int map_refs(struct ioctl_gntdev_map_grant_ref *m) {
-    unsigned i = 0;
+    static unsigned last;
+    unsigned i = last, tried = 0;
 
     fakexen_count(COUNT_grant_map, 1);
-    while (i < MAPS && maps[i].count)
-        i++;
-    if (i == MAPS || !m->count || m->count > REFS)
+    for (; tried < MAPS && maps[i].count; tried++)
+        i = (i + 1) % MAPS;
+    last = i;
+    if (tried == MAPS || !m->count || m->count > REFS)
         return fakexen_refuse(COUNT_grant_map, EINVAL);
     maps[i].gfn = calloc(m->count, sizeof *maps[i].gfn);
     if (!maps[i].gfn)
