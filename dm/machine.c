@@ -482,6 +482,7 @@ void machine_prepare(struct machine *m) {
 }
 
 void machine_reset(struct machine *m) {
+    drives_drain(m);
     preset_boot(m->board->cmos, m->config->boot_order); /* once= was for the first boot */
     for (unsigned i = 0; i < m->device_count; i++)
         m->devices[i].ops->reset(m->devices[i].dev);
