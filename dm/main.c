@@ -320,6 +320,10 @@ static bool run_up(struct run *run) {
     }
     if (run->store && !xen_engine_start(run->engine, run->why, sizeof(run->why)))
         return false;
+    const struct config *config = run->config;
+    log_info("hvm-dm 0.1.0 serves %s%s%s, %u of %u vCPUs, %llu MiB",
+             run->store ? "the domain" : "the socket", *config->name ? " " : "", config->name,
+             config->cpus, config->max_cpus, (unsigned long long)(config->ram >> 20));
     if (!run->config->paused)
         machine_run(run->machine);
     if (run->qtest)
