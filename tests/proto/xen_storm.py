@@ -10,6 +10,7 @@ timing.
 """
 import argparse
 import random
+import socket
 import sys
 import time
 
@@ -27,7 +28,8 @@ MACHINES = [
     base(disks=BASE['disks'] + [{'vdev': 'hdb', 'target': 'DISK-b'},
                                 {'vdev': 'hdc', 'cdrom': True, 'target': 'DISK-c'},
                                 {'vdev': 'hdd', 'cdrom': True}],
-         xen_platform_pci=False, kernel='DIR/kernel', ramdisk='DIR/ramdisk', cmdline='a'),
+         vnc={'listen': 'unix:DIR/vnc', 'unused': False}, xen_platform_pci=False,
+         kernel='DIR/kernel', ramdisk='DIR/ramdisk', cmdline='a'),
 ]
 # IDE bus master, the display's and the platform device's BARs: (devfn, offset, size, value)
 PLACES = [(0x09, 0x20, 4, BMIDE), (0x09, 4, 2, 7), (0x18, 0x10, 4, 0xf0000000),
@@ -102,6 +104,23 @@ def talk(s, r):
         q.command('cont')
 
 
+def view(s, r):
+    """A viewer that speaks RFB 3.8 (RFC 6143) for a while, and then anything."""
+    s('dirty', r.choice(['none', 'all', 'nodata']))
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(2)
+        c.connect(s.directory + '/vnc')
+        c.recv(12)
+        messages = [b'RFB 003.008\n', b'\x01', b'\x01', b'\x02\0\0\x01\0\0\0\0',
+                    b'\x03\0\0\0\0\0\xff\xff\xff\xff', b'\x05\x01\0\x10\0\x10',
+                    b'\x04\x01\0\0\0\0\0\x61', b'\x06\0\0\0\0\0\0\x03abc']
+        for message in messages[:r.randrange(len(messages) + 1)]:
+            c.sendall(message)
+            s('idle', 0.01)
+        c.sendall(bytes(r.randrange(256) for _ in range(r.randrange(300))))
+        s('idle', r.choice([0.01, 0.1]))
+
+
 def storm(seed):
     """One device model through ACTIONS_A_SEED random actions; what was done last, if it failed."""
     r, done = random.Random(seed), []
@@ -121,8 +140,11 @@ def storm(seed):
                 s('blk', 'read', 50, 32, 11)
             for _ in range(ACTIONS_A_SEED):
                 if not r.randrange(len(ACTIONS) + 1):
-                    done.append(('a monitor client',))
-                    talk(s, r)
+                    done.append(('a client',))
+                    if s.config.get('vnc') and r.randrange(2):
+                        view(s, r)
+                    else:
+                        talk(s, r)
                     continue
                 words = r.choice(actions)(r)
                 done.append(words)
