@@ -54,10 +54,6 @@ static bool pv_write(struct pv *pv, const char *path, const char *val) {
     return xen_store_write(xen_pv(pv)->store, val, "%s", path);
 }
 
-static void pv_remove(struct pv *pv, const char *path) {
-    xen_store_remove(xen_pv(pv)->store, "%s", path);
-}
-
 static void pv_list(struct pv *pv, const char *path, void (*each)(void *arg, const char *name),
                     void *arg) {
     unsigned n = 0;
@@ -183,7 +179,7 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
 }
 
 static const struct pv_ops ops = {
-    .read = pv_read, .write = pv_write, .remove = pv_remove, .list = pv_list, .watch = pv_watch,
+    .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
     .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .bind = pv_bind,
     .unbind = pv_unbind, .notify = pv_notify,
 };

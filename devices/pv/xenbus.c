@@ -98,11 +98,13 @@ static void destroy(struct xenbus_device *dev) {
     mem_free(dev);
 }
 
-/* The toolstack has let go of the device and it is closed: both folders go. */
-static void forget(struct xenbus_device *dev) {
-    dev->pv->ops->remove(dev->pv, dev->backend);
-    dev->pv->ops->remove(dev->pv, dev->frontend);
-    destroy(dev);
+/*
+ * The toolstack has let go of the device and it is closed. The folders are the toolstack's to
+ * remove: it waits to read Closed there, and takes a folder that is gone for a failure.
+ */
+static void let_go(struct xenbus_device *dev) {
+    dev->type->free(dev->impl);
+    dev->impl = NULL;
 }
 
 static void init(struct xenbus_device *dev) {
@@ -170,15 +172,13 @@ static void settle(void *arg) {
     if (!dev->impl) {
         if (online && written == XENBUS_INITIALISING)
             init(dev);
-        else if (!online)
-            forget(dev);
         return;
     }
     if (written == XENBUS_CLOSING && dev->state != XENBUS_CLOSING && dev->state != XENBUS_CLOSED)
         close_asked(dev, frontend);
     settle_frontend(dev, frontend);
     if (dev->state == XENBUS_CLOSED && !online)
-        forget(dev);
+        let_go(dev);
 }
 
 /* ---- finding devices ---- */

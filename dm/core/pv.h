@@ -37,7 +37,6 @@ struct pv_ops {
     /* The value with a NUL; false: none, or it is longer than len - 1. */
     bool (*read)(struct pv *pv, const char *path, char *val, size_t len);
     bool (*write)(struct pv *pv, const char *path, const char *val);
-    void (*remove)(struct pv *pv, const char *path);
     /* `each` for every child; it may not change the store. */
     void (*list)(struct pv *pv, const char *path, void (*each)(void *arg, const char *name),
                  void *arg);

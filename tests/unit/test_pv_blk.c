@@ -74,8 +74,7 @@ static bool store_write(struct pv *pv, const char *path, const char *val) {
     return true;
 }
 
-static void store_remove(struct pv *pv, const char *path) {
-    (void)pv;
+static void toolstack_removes(const char *path) {
     for (unsigned i = 0; i < NODES; i++)
         if (!strncmp(nodes[i].path, path, strlen(path)))
             nodes[i] = (struct node){0};
@@ -146,7 +145,7 @@ static void notify(struct pv *pv, struct pv_port *port) {
     notified++;
 }
 
-static const struct pv_ops ops = {store_read, store_write, store_remove, store_list, store_watch,
+static const struct pv_ops ops = {store_read, store_write, store_list, store_watch,
                                   store_unwatch, map, unmap, bind_port, unbind, notify};
 static struct pv pv = {&ops, 1};
 
@@ -436,7 +435,7 @@ static void reconnects(void **unused) {
     assert_string_equal(got(BE "/state"), "4");
 }
 
-/* libxl: online 0 and Closing; the frontend closes; both folders go. */
+/* libxl: online 0 and Closing; the frontend closes; libxl reads Closed and removes the folders. */
 static void block_detach(void **unused) {
     (void)unused;
     moves_data(false);
@@ -444,18 +443,23 @@ static void block_detach(void **unused) {
     put(BE "/state", "5");
     settle();
     assert_string_equal(got(BE "/state"), "5");
-    put(FE "/state", "5");
+    put(FE "/state", "6"); /* at once, as Linux does */
     settle();
-    put(FE "/state", "6");
+    assert_string_equal(got(BE "/state"), "6");
+    assert_int_equal(maps, 0);
+    assert_int_equal(disk->users, 1); /* the fixture's */
+    toolstack_removes(BE);
+    toolstack_removes(FE);
     settle();
-    assert_null(node(BE "/state"));
-    assert_null(node(FE "/state"));
+    toolstack_makes_it("w"); /* attached again under the same number */
+    frontend_connects(false);
+    assert_string_equal(got(BE "/state"), "4");
 }
 
 static void the_domain_vanishes(void **unused) {
     (void)unused;
     moves_data(true);
-    store_remove(&pv, BE);
+    toolstack_removes(BE);
     settle();
     assert_int_equal(maps, 0);
 }
