@@ -24,8 +24,7 @@ bochs cirrus button floppy lp parport_pc af_packet
 """.split()
 
 ARGUMENTS = "console=tty0 console=ttyS0,115200 quiet xen_emul_unplug=never"
-TEXT_ARGUMENTS = ("console=tty0 console=ttyS0,115200 quiet guest.skip=bochs,cirrus "
-                  "guest.run=echo,CHOSE-TEXT")
+TEXT_ARGUMENTS = ARGUMENTS + " guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT"
 ROOM = 400      # characters for the kernel's arguments in a boot loader's configuration
 
 ISOLINUX = """\
