@@ -310,6 +310,7 @@ OUT_OF_LINE static unsigned drain(struct ring *ring, uint32_t next, uint32_t n) 
         odd_write(ring, &slot, val);
     }
     run_end(ring, &run);
+    ring->drained += taken;
     __atomic_fetch_add(&page->read_pointer, taken, __ATOMIC_ACQ_REL);
     return taken;
 }

@@ -20,6 +20,7 @@ struct ring {
     unsigned vcpus;
     struct buffered_iopage *buffered;
     void (*invalidate)(struct engine *engine); /* mappings of guest memory may be stale */
+    uint32_t drained; /* slots, ever */
     struct log_limit odd;
 };
 

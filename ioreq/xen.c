@@ -37,7 +37,7 @@ enum {
     WAKE_PORTS = 64,
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
-    SOON_MS = 16,
+    PAUSE_MAX_MS = 64,
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
@@ -87,8 +87,9 @@ static inline void unmask(struct xen *x, const uint32_t *ports, unsigned n) {
 /*
  * Xen sends an event for each write that it buffers, and a guest that draws its screen makes
  * thousands: a wake of dom0 for each would cost several times the writes. So after the first its
- * channel stays masked, and the ring is looked at now and then until it is found empty. What is in
- * the ring is never late for the guest: it is drained before each request.
+ * channel stays masked, and the ring is looked at now and then, ever less often, until nothing was
+ * written for such a while. What is in the ring is never late for the guest: it is drained before
+ * each request.
  */
 static void soon_ready(void *arg, unsigned events) {
     struct xen *x = arg;
@@ -99,15 +100,19 @@ static void soon_ready(void *arg, unsigned events) {
     xen_vram_leave(x, 0, UINT64_MAX);
     if (!x->buffered_masked)
         return;
-    bool busy = x->serving || ring_drain(&x->ring);
-    if (busy && xen_soon(x))
+    if (!x->serving)
+        ring_drain(&x->ring);
+    bool busy = x->ring.drained != x->drained;
+    x->drained = x->ring.drained;
+    x->pause = MIN(2 * x->pause, (unsigned)PAUSE_MAX_MS);
+    if (busy && xen_soon(x, x->pause))
         return;
     x->buffered_masked = false;
     unmask(x, &x->buffered_local, 1);
 }
 
-bool xen_soon(struct xen *x) {
-    static const struct itimerspec soon = {.it_value.tv_nsec = SOON_MS * 1000000L};
+bool xen_soon(struct xen *x, unsigned ms) {
+    const struct itimerspec soon = {.it_value.tv_nsec = ms * 1000000L};
     if (x->soon.fd < 0) {
         x->soon = (struct loop_fd){
             .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
@@ -120,7 +125,9 @@ bool xen_soon(struct xen *x) {
 
 /* Drains the ring; returns how many of the ports are to be unmasked, with ours gone or not. */
 OUT_OF_LINE static unsigned ring_event(struct xen *x, uint32_t *ports, unsigned at, unsigned n) {
-    x->buffered_masked = ring_drain(&x->ring) && xen_soon(x);
+    x->pause = SOON_MS;
+    x->buffered_masked = ring_drain(&x->ring) && xen_soon(x, x->pause);
+    x->drained = x->ring.drained;
     if (x->buffered_masked)
         ports[at] = ports[--n];
     return n;

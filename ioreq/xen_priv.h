@@ -15,7 +15,7 @@
 #include "ring.h"
 #include "xen_map.h"
 
-enum { XEN_PAGE_SHIFT = 12, XEN_PAGE = 1 << XEN_PAGE_SHIFT, DIRTY_EXTENTS = 64 };
+enum { XEN_PAGE_SHIFT = 12, XEN_PAGE = 1 << XEN_PAGE_SHIFT, DIRTY_EXTENTS = 64, SOON_MS = 16 };
 
 struct xen_vram;
 
@@ -41,6 +41,8 @@ struct xen {
     uint16_t *vcpu_of;
     uint32_t buffered_port, buffered_local; /* the buffered ring's: Xen's end and ours */
     bool buffered_masked;
+    uint32_t drained;    /* of the ring, when it was last looked at */
+    unsigned pause;      /* ms until it is looked at again */
     struct loop_fd soon; /* a timer for what can wait a moment */
 
     struct xen_irq {
@@ -75,8 +77,8 @@ static inline void xen_check(struct xen *x, int failed, const char *what) {
 /* HYPERVISOR_memory_op; the argument is copied in and out. Negative: errno says why. */
 int xen_memory_op(struct xen *x, unsigned op, void *arg, size_t size);
 
-/* A moment from now the ring is looked at and video memory goes home. False: no timer. */
-bool xen_soon(struct xen *x);
+/* Some ms from now the ring is looked at and video memory goes home. False: no timer. */
+bool xen_soon(struct xen *x, unsigned ms);
 
 /* Pages [gfn, gfn + n) were written by us. */
 void xen_dirty(struct xen *x, uint64_t gfn, uint64_t n);

@@ -199,7 +199,7 @@ void xen_vram_place(struct engine *e, struct vram *vram, uint64_t base) {
     v->vram.base = VRAM_NOWHERE;
     if (base == VRAM_NOWHERE) {
         v->leaving = true;
-        xen_soon(x);
+        xen_soon(x, SOON_MS);
         return;
     }
     v->leaving = false;
