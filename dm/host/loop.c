@@ -227,7 +227,8 @@ OUT_OF_LINE static uint64_t run_timers(struct clock *clock, uint64_t next, uint6
 }
 
 /* Asks for the time once a turn, and not at all while no timer is on. */
-static inline unsigned turn(struct loop *loop, struct clock *clock, uint64_t ns) {
+__attribute__((always_inline)) static inline unsigned
+turn(struct loop *loop, struct clock *clock, uint64_t ns) {
     uint64_t next = clock ? clock_next(clock) : TIMER_NEVER;
     if (next != TIMER_NEVER)
         ns = run_timers(clock, next, ns);
