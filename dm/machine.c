@@ -18,6 +18,7 @@
 #include "drives.h"
 #include "geometry.h"
 #include "kernel.h"
+#include "nics.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
 #include "pc/i440fx.h"
@@ -27,6 +28,7 @@
 #include "pc/piix4_pm.h"
 #include "pc/port92.h"
 #include "ports.h"
+#include "usb.h"
 #include "video/cirrus.h"
 #include "video/stdvga.h"
 #include "xen/platform.h"
@@ -254,6 +256,10 @@ static void unplug_disks_wire(void *board, bool aux_only) {
     drives_unplug(board, aux_only);
 }
 
+static void unplug_nics_wire(void *board) {
+    nics_unplug(board);
+}
+
 static void draw_platform(struct board *b) {
     struct machine *m = b->machine;
     if (m->config->machine != MACHINE_XENFV)
@@ -261,7 +267,8 @@ static void draw_platform(struct board *b) {
     board_add(b, &xen_platform_device,
               xen_platform_new(&(struct xen_platform_pins){
                   .pci = m->pci, .devfn = PCI_DEVFN_FREE, .io = m->io, .engine = m->engine,
-                  .unplug_disks = unplug_disks_wire, .board = b}),
+                  .unplug_disks = unplug_disks_wire,
+                  .unplug_nics = unplug_nics_wire, .board = b}),
               "xen-platform");
 }
 
@@ -342,6 +349,12 @@ static bool draw_device(struct board *b, const struct config_device *device) {
         return true;
     case DEVICE_VGA:
         return draw_vga(b, device);
+    case DEVICE_NIC:
+        return nics_add(b, device);
+    case DEVICE_USB_HOST:
+        return usb_add_host(b, device);
+    case DEVICE_USB:
+        return usb_add_device(b, device);
     case DEVICE_XEN:
         if (!strcmp(device->name, "xen-pvdevice"))
             return draw_pvdevice(b, device);
@@ -355,14 +368,14 @@ static bool draw_device(struct board *b, const struct config_device *device) {
 
 static bool draw_devices(struct board *b) {
     const struct config *config = b->machine->config;
+    if (config->usb && !usb_add_builtin(b))
+        return false;
     for (unsigned i = 0; i < config->device_count; i++)
         if (!draw_device(b, &config->devices[i]))
             return false;
     for (unsigned i = 0; i < config->usbdevice_count; i++)
-        return refuse(b, "-usbdevice %s (usbdevice=): USB is not implemented",
-                      config->usbdevices[i]);
-    if (config->usb)
-        return refuse(b, "-usb (usb=1): USB is not implemented");
+        if (!usb_add_named(b, config->usbdevices[i]))
+            return false;
     /* A PC that a qtest client asks for without -nodefaults has a standard VGA. */
     bool vga = *config->vga ? strcmp(config->vga, "none") != 0 : !config->nodefaults;
     if (!vga || b->machine->display)
@@ -450,6 +463,8 @@ void machine_free(struct machine *m) {
     loop_cancel(m->loop, &b->reset_task);
     while (m->device_count-- > 0)
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);
+    nics_free(b);
+    usb_free(b);
     drives_free(m);
     ports_free(b);
     kernel_free(b);

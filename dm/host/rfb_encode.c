@@ -7,12 +7,12 @@
  */
 #include "rfb_encode.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#define LIBZ "libz.so.1"
+#include "core/bits.h"
+#include "late.h"
 
 /* ---- buffers ---- */
 
@@ -228,25 +228,22 @@ struct rfb_zlib {
 };
 
 static struct {
-    void *library;
     int (*init)(z_streamp, int, const char *, int);
     int (*deflate)(z_streamp, int);
     int (*end)(z_streamp);
 } libz;
 
+static const struct late_symbol libz_symbols[] = {
+    LATE(libz, init, "deflateInit_"), LATE(libz, deflate, "deflate"),
+    LATE(libz, end, "deflateEnd"),
+};
+
+static struct late libz_late = {.file = "libz.so.1", .package = "zlib1g",
+                                .symbols = libz_symbols, .count = ARRAY_LEN(libz_symbols)};
+
 bool rfb_zlib_load(void) {
-    if (libz.end)
-        return true;
-    if (!libz.library)
-        libz.library = dlopen(LIBZ, RTLD_NOW | RTLD_LOCAL);
-    if (!libz.library)
-        return false;
-    libz.init = (int (*)(z_streamp, int, const char *, int))dlsym(libz.library, "deflateInit_");
-    libz.deflate = (int (*)(z_streamp, int))dlsym(libz.library, "deflate");
-    libz.end = libz.init && libz.deflate
-                   ? (int (*)(z_streamp))dlsym(libz.library, "deflateEnd")
-                   : NULL;
-    return libz.end;
+    char why[256];
+    return late_load(&libz_late, why, sizeof(why));
 }
 
 /* Appends `plain`, compressed on the client's one stream. */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * USB host controllers and the devices on them, from the command line and by hot-plug. One thread.
+ */
+#ifndef DM_USB_H
+#define DM_USB_H
+
+#include <stdbool.h>
+
+struct board;
+struct config_device;
+
+/* -usb: the PIIX3's own controller. False with board->why. */
+bool usb_add_builtin(struct board *board);
+/* A -device that is a controller, or one that is plugged into a controller. */
+bool usb_add_host(struct board *board, const struct config_device *device);
+bool usb_add_device(struct board *board, const struct config_device *device);
+/* -usbdevice tablet, mouse, keyboard. */
+bool usb_add_named(struct board *board, const char *name);
+
+void usb_free(struct board *board);
+
+#endif
