@@ -213,6 +213,12 @@ void io_map_new(struct io_bus *bus, struct io_region *region, const char *name,
     io_map(bus, region, space, base);
 }
 
+void io_each(struct io_bus *bus, void (*fn)(void *arg, const struct io_region *region),
+             void *arg) {
+    for (unsigned i = 0; i < bus->count; i++)
+        fn(arg, bus->regions[i]);
+}
+
 /* ---- accesses ---- */
 
 #define OUT_OF_LINE __attribute__((noinline)) /* keeps the common case short: it is the hot path */
@@ -275,6 +281,7 @@ OUT_OF_LINE static uint64_t odd_read(struct io_region *r, uint64_t off, unsigned
 
 static inline uint64_t region_read(struct io_region *r, uint64_t off, unsigned size) {
     const struct io_ops *ops = r->ops;
+    r->accesses++;
     if (!ops->read || size < ops->min || size > region_max(r))
         return odd_read(r, off, size);
     return ops->read(r->dev, off, size) & size_mask(size);
@@ -306,6 +313,7 @@ OUT_OF_LINE static void odd_write(struct io_region *r, uint64_t off, unsigned si
 
 static inline void region_write(struct io_region *r, uint64_t off, unsigned size, uint64_t val) {
     const struct io_ops *ops = r->ops;
+    r->accesses++;
     if (!ops->write || size < ops->min || size > region_max(r))
         odd_write(r, off, size, val);
     else
@@ -378,6 +386,7 @@ unsigned io_read_string(struct io_bus *bus, enum io_space space, uint64_t addr, 
     if (!n || !r || !r->ops->read_string)
         return 0;
     n = run_length(bus, space, addr, size, n);
+    r->strings++;
     return r->ops->read_string(r->dev, addr - r->base, size, buf, n);
 }
 
@@ -387,5 +396,6 @@ unsigned io_write_string(struct io_bus *bus, enum io_space space, uint64_t addr,
     if (!n || !r || !r->ops->write_string)
         return 0;
     n = run_length(bus, space, addr, size, n);
+    r->strings++;
     return r->ops->write_string(r->dev, addr - r->base, size, buf, n);
 }

@@ -33,6 +33,7 @@ struct io_region {
     void *dev;
     uint64_t size;
     /* the bus's own */
+    uint64_t accesses, strings; /* so far: for people who wonder what a guest does */
     struct io_bus *bus;
     uint64_t base;
     uint16_t id;
@@ -60,6 +61,9 @@ unsigned io_read_string(struct io_bus *bus, enum io_space space, uint64_t addr, 
                         void *buf, unsigned n);
 unsigned io_write_string(struct io_bus *bus, enum io_space space, uint64_t addr, unsigned size,
                          const void *buf, unsigned n);
+
+/* Every region that is mapped, in the order in which they were. */
+void io_each(struct io_bus *bus, void (*fn)(void *arg, const struct io_region *region), void *arg);
 
 /* The region that answers at addr, or NULL. */
 struct io_region *io_find(struct io_bus *bus, enum io_space space, uint64_t addr);

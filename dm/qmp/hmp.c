@@ -253,6 +253,19 @@ static void info_vnc(struct line *line) {
     json_object_put(vnc);
 }
 
+static void say_region(void *arg, const struct io_region *r) {
+    say(arg, "%-4s %08llx-%08llx %-20s accesses %llu, strings %llu\r\n",
+        r->space == IO_PORT ? "port" : "mem", (unsigned long long)r->base,
+        (unsigned long long)(r->base + r->size - 1), r->name, (unsigned long long)r->accesses,
+        (unsigned long long)r->strings);
+}
+
+static void info_io(struct line *line) {
+    struct machine *machine = line->call->qmp->machine;
+    if (machine)
+        io_each(machine->io, say_region, line->out);
+}
+
 static void do_help(struct line *line);
 
 static const struct {
@@ -264,6 +277,7 @@ static const struct {
     {"info blockstats", "", "what the drives have done", info_blockstats},
     {"info chardev", "", "where serial ports lead", info_chardev},
     {"info cpus", "", "the CPUs that are there", info_cpus},
+    {"info io", "", "who answers where, and how often the guest asked", info_io},
     {"info name", "", "the guest's name", info_name},
     {"info pci", "", "PCI functions and their regions", info_pci},
     {"info version", "", "the version that libxl is told", info_version},
