@@ -14,6 +14,7 @@
 #include "core/bits.h"
 #include "core/mem.h"
 #include "linux_rom.h"
+#include "rom_sum.h"
 
 enum { /* offsets in the set-up header, and the protocol that brought the field */
     SETUP_SECTS = 0x1f1, VID_MODE = 0x1fa, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202,
@@ -183,13 +184,6 @@ static void descriptor(uint8_t *to, uint16_t key, uint32_t len, uint32_t addr) {
     store_be64(to + 8, addr);
 }
 
-static uint8_t sum_of(const uint8_t *bytes, size_t len) {
-    uint8_t sum = 0;
-    for (size_t i = 0; i < len; i++)
-        sum = (uint8_t)(sum + bytes[i]);
-    return sum;
-}
-
 static void make_rom(struct linux_boot *b, const struct linux_boot_files *f) {
     size_t len = (size_t)(linux_rom_end - linux_rom);
     b->rom = mem_new(len);
@@ -205,9 +199,7 @@ static void make_rom(struct linux_boot *b, const struct linux_boot_files *f) {
     store_le16(b->rom + (linux_rom_segment - linux_rom), (uint16_t)(b->real >> 4));
     uint32_t stack = MIN(b->cmdline_at - b->real, 0xfff0u) & ~15u;
     store_le16(b->rom + (linux_rom_stack - linux_rom), (uint16_t)stack);
-    uint8_t *pnp = b->rom + (linux_rom_pnp - linux_rom);
-    pnp[LINUX_ROM_PNP_SUM] = (uint8_t)-sum_of(pnp, LINUX_ROM_PNP_LEN);
-    b->rom[len - 1] = (uint8_t)-sum_of(b->rom, len);
+    rom_seal(b->rom, len, (size_t)(linux_rom_pnp - linux_rom));
 }
 
 static void publish(struct fw_cfg *fw_cfg, const struct linux_boot *b,

@@ -15,6 +15,4 @@ extern const uint8_t linux_rom_count[];   /* le16: how many there are */
 extern const uint8_t linux_rom_segment[]; /* le16: of the kernel's set-up code */
 extern const uint8_t linux_rom_stack[];   /* le16: top of stack in that segment */
 
-enum { LINUX_ROM_PNP_LEN = 0x20, LINUX_ROM_PNP_SUM = 9 };
-
 #endif

@@ -97,6 +97,7 @@ static void list_drive(struct board *b, const struct config_disk *disk) {
         .format = medium && *medium->format ? medium->format : "raw",
         .block = piix_ide_block(b->ide, place),
         .removable = disk->cdrom,
+        .ide = true,
         .read_only = disk->cdrom || (medium && medium->read_only),
         .place = place,
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of a direct kernel boot. They are read when the guest's ROM asks for them, straight to
- * guest memory; nothing of them stays here. See kernel.h.
+ * What we tell the firmware through fw_cfg, with the files of a direct kernel boot. They are read
+ * when the guest's ROM asks for them, straight to guest memory; nothing of them stays here. See
+ * kernel.h.
  */
 #include "kernel.h"
 
@@ -16,6 +17,9 @@
 #include "config.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "disk/ata.h"
+#include "disk/piix_ide.h"
+#include "int13.h"
 #include "linux_boot.h"
 
 struct file {
@@ -75,12 +79,18 @@ static void parse_uuid(const char *text, uint8_t uuid[16]) {
     }
 }
 
+/* As it is where there is no fw_cfg: SeaBIOS offers its boot menu unless told otherwise. */
+static bool offers_menu(const struct board *b) {
+    return b->machine->seabios && !b->machine->config->kernel;
+}
+
 static struct fw_cfg *add_fw_cfg(struct board *b) {
     struct machine *m = b->machine;
     const struct config *config = m->config;
     struct fw_cfg_pins pins = {.io = m->io, .engine = m->engine, .cpus = (uint16_t)config->cpus,
                                .max_cpus = (uint16_t)config->max_cpus, .ram = config->ram,
-                               .boot_menu = config->boot_menu, .nographic = config->nographic};
+                               .boot_menu = config->boot_menu || offers_menu(b),
+                               .nographic = config->nographic};
     parse_uuid(config->uuid, pins.uuid);
     struct fw_cfg *fw_cfg = fw_cfg_new(&pins);
     board_add(b, &fw_cfg_device, fw_cfg, "fw_cfg");
@@ -102,6 +112,23 @@ static bool add_kernel(struct board *b, struct fw_cfg *fw_cfg, uint64_t low_ram)
     return k->boot;
 }
 
+/* What is in an IDE drive, for the ROM that reads it by whole requests. */
+static struct block *ide_medium(void *board, unsigned place, unsigned *sector) {
+    struct board *b = board;
+    for (const struct drive *drive = b->machine->drives; drive; drive = drive->next)
+        if (drive->ide && drive->place == place)
+            *sector = drive->removable ? ATA_CD_SECTOR : ATA_SECTOR;
+    return *sector ? piix_ide_block(b->ide, place) : NULL;
+}
+
+static void add_int13(struct board *b, struct fw_cfg *fw_cfg) {
+    board_add(b, &int13_device,
+              int13_new(&(struct int13_pins){.io = b->machine->io, .engine = b->machine->engine,
+                                             .fw_cfg = fw_cfg, .medium = ide_medium,
+                                             .board = b}),
+              "int13");
+}
+
 bool kernel_add(struct board *b, uint64_t low_ram) {
     const struct config *config = b->machine->config;
     if (!config->kernel && (config->initrd || config->append)) {
@@ -109,9 +136,12 @@ bool kernel_add(struct board *b, uint64_t low_ram) {
                  config->initrd ? "-initrd" : "-append");
         return false;
     }
-    if (!config->kernel && config->accel != ACCEL_QTEST)
+    bool qtest = config->accel == ACCEL_QTEST;
+    if (!config->kernel && !qtest && !b->machine->seabios)
         return true;
     struct fw_cfg *fw_cfg = add_fw_cfg(b);
+    if (b->machine->seabios)
+        add_int13(b, fw_cfg);
     return !config->kernel || add_kernel(b, fw_cfg, low_ram);
 }
 

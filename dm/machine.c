@@ -429,11 +429,12 @@ static void sink_pci_write(void *dev, unsigned bdf, unsigned reg, unsigned size,
 /* ---- life ---- */
 
 struct machine *machine_new(const struct config *config, struct engine *engine, struct loop *loop,
-                            struct clock *clock, char *why, size_t why_len) {
+                            struct clock *clock, const char *firmware, char *why,
+                            size_t why_len) {
     struct machine *m = mem_new(sizeof(*m));
     struct board *b = mem_new(sizeof(*b));
     *m = (struct machine){.config = config, .engine = engine, .loop = loop, .clock = clock,
-                          .board = b};
+                          .seabios = firmware && !strcmp(firmware, "seabios"), .board = b};
     m->state = config->incoming ? RUN_INMIGRATE : RUN_PRELAUNCH;
     *b = (struct board){.machine = m, .reset_task = {.run = deferred_reset, .arg = b},
                         .why = why, .why_len = why_len};

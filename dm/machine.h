@@ -58,6 +58,7 @@ struct drive {
     const struct drive_ops *ops;
     void *dev;
     bool removable, read_only;
+    bool ide; /* on the PIIX3's channels */
     unsigned place; /* on its controller: channel * 2 + unit */
     struct drive *next;
 };
@@ -78,15 +79,19 @@ struct machine {
     unsigned chars_count;
     struct device devices[MACHINE_DEVICES];
     unsigned device_count;
+    bool seabios; /* the guest's firmware is SeaBIOS, not another */
     enum run_state state;
     void (*state_changed)(struct machine *machine); /* lifecycle: xenstore's "running", VNC */
     void *lifecycle; /* for state_changed */
     struct board *board; /* machine.c's own: chips by name */
 };
 
-/* Builds the board. NULL: `why` says which option can't be met, naming it. */
+/*
+ * Builds the board. `firmware` is what the toolstack calls the guest's: "seabios", "ovmf", ...;
+ * NULL: not known. NULL: `why` says which option can't be met, naming it.
+ */
 struct machine *machine_new(const struct config *config, struct engine *engine, struct loop *loop,
-                            struct clock *clock, char *why, size_t why_len);
+                            struct clock *clock, const char *firmware, char *why, size_t why_len);
 void machine_free(struct machine *machine);
 
 /*

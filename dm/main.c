@@ -160,8 +160,13 @@ static void engine_down(struct run *run) {
 static bool machine_up(struct run *run) {
     if (probing(run))
         return true;
-    run->machine = machine_new(run->config, run->engine, run->loop, run->clock, run->why,
+    char *firmware =
+        run->store ? xen_store_read(run->store, "/local/domain/%d/hvmloader/bios",
+                                    run->config->domid)
+                   : NULL;
+    run->machine = machine_new(run->config, run->engine, run->loop, run->clock, firmware, run->why,
                                sizeof(run->why));
+    free(firmware);
     return run->machine != NULL;
 }
 

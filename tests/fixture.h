@@ -54,6 +54,8 @@ struct irq fixture_irq(struct fixture *fx, unsigned n);
 /* A disk of `size` bytes of zeros in memory; its bytes with fixture_bytes. One user is the
  * fixture. */
 struct block *fixture_block(struct fixture *fx, uint64_t size, bool read_only);
+/* The one that was made last, or NULL. */
+struct block *fixture_disk(const struct fixture *fx);
 uint8_t *fixture_bytes(struct block *block);
 /* The next n requests of the block fail with err. */
 void fixture_fail(struct block *block, int err, unsigned n);

@@ -118,6 +118,11 @@ struct block *fixture_block(struct fixture *fx, uint64_t size, bool read_only) {
     return &b->block;
 }
 
+struct block *fixture_disk(const struct fixture *fx) {
+    const struct fixture_priv *priv = fx->priv;
+    return priv->blocks ? &priv->blocks->block : NULL;
+}
+
 uint8_t *fixture_bytes(struct block *block) {
     return fake_of(block)->bytes;
 }
