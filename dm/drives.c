@@ -146,7 +146,7 @@ struct block *drives_image(void *board, const char *format, const char *path, bo
     struct machine *m = ((struct board *)board)->machine;
     for (struct drive *drive = m->drives; drive; drive = drive->next)
         if (drive->block && drive->filename && !strcmp(drive->filename, path) &&
-            !strcmp(drive->format, format) && drive->block->read_only == read_only)
+            image_same_format(drive->format, format) && drive->block->read_only == read_only)
             return block_get(drive->block);
     char why[256];
     struct image_options options = {.format = format, .read_only = read_only};

@@ -6,12 +6,11 @@
 
 #include <errno.h>
 
-
 static int check(const struct block *block, const struct block_req *req) {
     if (req->op == BLOCK_FLUSH)
         return 0;
-    if ((req->offset | req->len) % 512 || req->offset > block->size ||
-        req->len > block->size - req->offset)
+    uint64_t end = block->growable ? INT64_MAX : block->size;
+    if ((req->offset | req->len) % 512 || req->offset > end || req->len > end - req->offset)
         return EINVAL;
     return req->op != BLOCK_READ && block->read_only ? EROFS : 0;
 }

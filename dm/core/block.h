@@ -54,6 +54,9 @@ struct block {
     const char *name; /* of the file, for messages */
     uint64_t size;    /* bytes, a multiple of 512 (of 2048 is not asked of CD images) */
     bool read_only;
+    /* A file under an image format: a write past its end makes it longer, and what a read finds
+     * past its end is zeros. */
+    bool growable;
     unsigned users; /* drives and backends that hold it; block_put at 0 frees */
     struct block_stats stats;
 };

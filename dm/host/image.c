@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is the same for images of all formats: opening the file, looking at what it is, and
- * sentences for what it can't be. See image.h.
+ * An image is a format on a protocol: the tables of both, and who opens what. See image.h.
  */
 #include "image.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/bits.h"
 #include "image_priv.h"
 
+struct image_protocol {
+    const char *scheme; /* "nbd:": what a path of it begins with */
+    struct block *(*open)(struct loop *loop, const char *path, bool below,
+                          const struct image_options *options, char *why, size_t why_len);
+};
+
+static const struct image_protocol protocols[] = {
+    {"", file_open},
+};
+
 struct image_format {
-    const char *name;
-    struct block *(*open)(struct loop *loop, int fd, const char *name, uint64_t size,
+    const char *name, *canonical;
+    /* Makes an image of a file, which it owns from then on; on failure it stays the caller's. NULL:
+     * the file is the image. */
+    struct block *(*open)(struct loop *loop, struct block *file, const char *name,
                           const struct image_options *options, char *why, size_t why_len);
 };
 
 /* host_device and file are what a raw image is called by the way it is reached. */
 static const struct image_format formats[] = {
-    {"raw", raw_open}, {"host_device", raw_open}, {"file", raw_open},
+    {"raw", "raw", NULL}, {"host_device", "raw", NULL}, {"file", "raw", NULL},
 };
 
 static const struct image_format *find_format(const char *name) {
@@ -35,93 +40,77 @@ static const struct image_format *find_format(const char *name) {
     return NULL;
 }
 
-/* The size of a regular file or block device, or 0 and a sentence. */
-static uint64_t size_of(int fd, const char *name, char *why, size_t why_len) {
-    struct stat st;
-    uint64_t size = 0;
-    if (fstat(fd, &st)) {
-        snprintf(why, why_len, "image '%s': %s", name, strerror(errno));
-    } else if (S_ISREG(st.st_mode)) {
-        size = (uint64_t)st.st_size;
-        if (!size)
-            snprintf(why, why_len, "image '%s' is empty: a disk has at least one sector", name);
-    } else if (S_ISBLK(st.st_mode)) {
-        if (ioctl(fd, BLKGETSIZE64, &size))
-            snprintf(why, why_len, "image '%s': its size can't be had: %s", name, strerror(errno));
-        else if (!size)
-            snprintf(why, why_len, "image '%s' is a device without a medium", name);
-    } else {
-        snprintf(why, why_len, "image '%s' is a %s: expected a regular file or a block device",
-                 name,
-                 S_ISDIR(st.st_mode) ? "directory" : S_ISCHR(st.st_mode) ? "character device"
-                 : S_ISFIFO(st.st_mode) ? "pipe" : "socket");
-    }
-    return size;
+static const struct image_format *format_of(const char *name, const struct image_options *options,
+                                            char *why, size_t why_len) {
+    const struct image_format *format = find_format(options->format);
+    if (!format)
+        snprintf(why, why_len, "image '%s': format '%s' is not supported: expected 'raw'", name,
+                 options->format);
+    return format;
+}
+
+bool image_same_format(const char *a, const char *b) {
+    const struct image_format *one = find_format(a), *other = find_format(b);
+    return one && other && !strcmp(one->canonical, other->canonical);
 }
 
 struct block *image_open_fd(struct loop *loop, int fd, const char *name,
                             const struct image_options *options, char *why, size_t why_len) {
-    const struct image_format *format = find_format(options->format);
-    if (!format) {
-        snprintf(why, why_len, "image '%s': format '%s' is not supported: expected 'raw'", name,
-                 options->format);
+    const struct image_format *format = format_of(name, options, why, why_len);
+    if (!format)
         return NULL;
-    }
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0) {
-        snprintf(why, why_len, "image '%s': %s", name, strerror(errno));
-        return NULL;
-    }
-    if (!options->read_only && (flags & O_ACCMODE) == O_RDONLY) {
-        snprintf(why, why_len, "image '%s' is open for reading only, and the drive is writable",
-                 name);
-        return NULL;
-    }
-    uint64_t size = size_of(fd, name, why, why_len);
-    if (!size)
-        return NULL;
-    /* a request that has to wait must wait, not fail */
-    flags = (flags & ~O_NONBLOCK) | (options->direct ? O_DIRECT : 0);
-    if (fcntl(fd, F_SETFL, flags)) {
-        snprintf(why, why_len, "image '%s' can't be opened past the page cache: %s", name,
-                 strerror(errno));
-        return NULL;
-    }
-    return format->open(loop, fd, name, size, options, why, why_len);
+    struct block *file = file_open_fd(loop, fd, name, format->open, options, why, why_len);
+    if (!file || !format->open)
+        return file;
+    struct block *block = format->open(loop, file, name, options, why, why_len);
+    if (!block)
+        file_give_back(file);
+    return block;
 }
 
 /* "nbd+unix:///?socket=..." as libxl gives for tap disks, "nbd:host:port", "json:{...}" */
-static bool is_protocol(const char *path) {
+static bool names_protocol(const char *path) {
     size_t scheme = strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789+");
     return scheme > 1 && path[scheme] == ':';
 }
 
+static const struct image_protocol *protocol_of(const char *path, char *why, size_t why_len) {
+    for (unsigned i = 0; i < ARRAY_LEN(protocols); i++) {
+        const char *scheme = protocols[i].scheme;
+        if (*scheme ? !strncmp(path, scheme, strlen(scheme)) : !names_protocol(path))
+            return &protocols[i];
+    }
+    snprintf(why, why_len,
+             "image '%s' is reached by a protocol, which is not supported: expected the path of a "
+             "file or a block device", path);
+    return NULL;
+}
+
 struct block *image_open(struct loop *loop, const char *path, const struct image_options *options,
                          char *why, size_t why_len) {
-    if (is_protocol(path)) {
-        snprintf(why, why_len,
-                 "image '%s' is reached by a protocol, which is not supported: expected the path "
-                 "of a file or a block device", path);
+    const struct image_format *format = format_of(path, options, why, why_len);
+    const struct image_protocol *protocol = format ? protocol_of(path, why, why_len) : NULL;
+    if (!protocol)
         return NULL;
-    }
-    /* without waiting for a pipe's writer */
-    int mode = options->read_only ? O_RDONLY : O_RDWR;
-    int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == EISDIR)
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* told of below by what it is */
-    if (fd < 0) {
-        snprintf(why, why_len, "image '%s' can't be opened for %s: %s", path,
-                 options->read_only ? "reading" : "writing", strerror(errno));
-        return NULL;
-    }
-    struct stat st;
-    struct block *block = NULL;
-    if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
-        snprintf(why, why_len,
-                 "image '%s' is a directory: expected a regular file or a block device", path);
-    else
-        block = image_open_fd(loop, fd, path, options, why, why_len);
+    struct block *file = protocol->open(loop, path, format->open, options, why, why_len);
+    if (!file || !format->open)
+        return file;
+    struct block *block = format->open(loop, file, path, options, why, why_len);
     if (!block)
-        close(fd);
+        block_put(file);
     return block;
+}
+
+static void synced(struct block_req *req, int err) {
+    *(int *)req->owner = err;
+}
+
+int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf, size_t len) {
+    int err = 0;
+    struct iovec iov = {buf, len};
+    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = &iov, .niov = 1,
+                            .done = synced, .owner = &err};
+    block_submit(file, &req);
+    block_drain(file);
+    return err;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Disk images: opens one by format and gives what core/block.h describes, with one user, the
- * caller. Raw is all there is; other formats register in image.c's table. An image belongs to the
- * thread of the loop it was opened with. Nothing is locked: a PV backend may have the same file
- * open.
+ * caller. The format is what the caller says, never guessed from the contents, which are the
+ * guest's. An image belongs to the thread of the loop it was opened with. Nothing is locked: a PV
+ * backend may have the same file open.
  */
 #ifndef HOST_IMAGE_H
 #define HOST_IMAGE_H
@@ -26,6 +26,9 @@ struct image_options {
     bool direct;        /* past the page cache (O_DIRECT) */
     enum image_aio aio;
 };
+
+/* Two names of one format, as "vpc" and "vhd" are. */
+bool image_same_format(const char *a, const char *b);
 
 /* NULL: `why` is a sentence that names the file. */
 struct block *image_open(struct loop *loop, const char *path, const struct image_options *options,

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between image.c and the formats. Thread of the loop.
+ * Between image.c, the protocols and the formats. An image is a format on a protocol. A protocol
+ * reaches bytes and gives them as a struct block; a format makes another of it, which owns it. Raw
+ * is no format of its own: its image is the protocol's block. Thread of the loop.
  */
 #ifndef HOST_IMAGE_PRIV_H
 #define HOST_IMAGE_PRIV_H
 
 #include "image.h"
 
-/* Makes the image of one format on an open regular file or block device of `size` bytes, which is
- * not 0. On failure fd stays the caller's and `why` is a sentence. */
-struct block *raw_open(struct loop *loop, int fd, const char *name, uint64_t size,
-                       const struct image_options *options, char *why, size_t why_len);
+/*
+ * The protocol of regular files and block devices. `below` says that a format will stand on it: the
+ * file may then grow (block->growable). NULL: `why` is a sentence, and fd stays the caller's.
+ */
+struct block *file_open(struct loop *loop, const char *path, bool below,
+                        const struct image_options *options, char *why, size_t why_len);
+struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool below,
+                           const struct image_options *options, char *why, size_t why_len);
+
+/* Puts away a block of file_open_fd that no format could use, but not its descriptor. */
+void file_give_back(struct block *file);
+
+/* For opening only: waits for one read, write or flush (errno of the request). */
+int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf, size_t len);
 
 #endif
