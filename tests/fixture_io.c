@@ -98,8 +98,22 @@ static void fake_block_free(struct block *block) {
     free(b);
 }
 
-static const struct block_ops fake_block_ops = {fake_submit, fake_refuse, fake_drain,
-                                                fake_block_free};
+static bool fake_resize(struct block *block, uint64_t size, char *why, size_t why_len) {
+    struct fake_block *b = fake_of(block);
+    void *bytes = mremap(b->bytes, b->mapped, size, MREMAP_MAYMOVE);
+    if (bytes == MAP_FAILED) {
+        strncpy(why, "no address space for a disk", why_len);
+        return false;
+    }
+    b->bytes = bytes;
+    b->mapped = size;
+    block_resized(block, size);
+    return true;
+}
+
+static const struct block_ops fake_block_ops = {
+    .submit = fake_submit, .refuse = fake_refuse, .drain = fake_drain, .free = fake_block_free,
+    .resize = fake_resize};
 
 struct block *fixture_block(struct fixture *fx, uint64_t size, bool read_only) {
     struct fixture_priv *priv = fx->priv;

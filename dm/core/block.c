@@ -5,6 +5,7 @@
 #include "block.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static int check(const struct block *block, const struct block_req *req) {
     if (req->op == BLOCK_FLUSH)
@@ -29,6 +30,8 @@ static void count(struct block_stats *stats, const struct block_req *req) {
         stats->flush_ops++;
         break;
     case BLOCK_DISCARD:
+        stats->discard_ops++;
+        stats->discard_bytes += req->len;
         break;
     }
 }
@@ -58,4 +61,39 @@ void block_put(struct block *block) {
         return;
     block->ops->drain(block);
     block->ops->free(block);
+}
+
+void block_watch(struct block *block, struct block_watch *watch) {
+    watch->next = block->watches;
+    block->watches = watch;
+}
+
+void block_unwatch(struct block *block, struct block_watch *watch) {
+    struct block_watch **p = &block->watches;
+    while (*p && *p != watch)
+        p = &(*p)->next;
+    if (*p)
+        *p = watch->next;
+}
+
+void block_resized(struct block *block, uint64_t size) {
+    if (size == block->size)
+        return;
+    block->size = size;
+    for (struct block_watch *watch = block->watches; watch; watch = watch->next)
+        watch->resized(watch->arg);
+}
+
+bool block_resize(struct block *block, uint64_t size, char *why, size_t why_len) {
+    if (!size || size % 512) {
+        snprintf(why, why_len, "%llu bytes: a disk is a multiple of 512 bytes",
+                 (unsigned long long)size);
+    } else if (block->read_only) {
+        snprintf(why, why_len, "image '%s' is open for reading only", block->name);
+    } else if (!block->ops->resize) {
+        snprintf(why, why_len, "image '%s' can't be resized while a guest uses it", block->name);
+    } else {
+        return size == block->size || block->ops->resize(block, size, why, why_len);
+    }
+    return false;
 }

@@ -43,10 +43,21 @@ struct block_ops {
     /* Waits until nothing is in flight and runs every `done`: for pause, unplug and exit. */
     void (*drain)(struct block *block);
     void (*free)(struct block *block); /* drained before */
+    /* NULL: its size is fixed. To a multiple of 512 bytes; calls block_resized. False: `why` is a
+     * sentence. */
+    bool (*resize)(struct block *block, uint64_t size, char *why, size_t why_len);
 };
 
+/* Refused requests count in nothing but errors. */
 struct block_stats {
-    uint64_t rd_ops, wr_ops, flush_ops, rd_bytes, wr_bytes, errors;
+    uint64_t rd_ops, wr_ops, flush_ops, discard_ops, rd_bytes, wr_bytes, discard_bytes, errors;
+};
+
+/* Somebody who shows the image's size to the guest. */
+struct block_watch {
+    void (*resized)(void *arg); /* block->size is the new one; may not watch or unwatch others */
+    void *arg;
+    struct block_watch *next; /* the image's, between block_watch and block_unwatch */
 };
 
 struct block {
@@ -59,6 +70,7 @@ struct block {
     bool growable;
     unsigned users; /* drives and backends that hold it; block_put at 0 frees */
     struct block_stats stats;
+    struct block_watch *watches;
 };
 
 /* Refuses (with done from the loop) what is past the end or writes a read-only image; counts. */
@@ -66,5 +78,15 @@ void block_submit(struct block *block, struct block_req *req);
 void block_drain(struct block *block);
 struct block *block_get(struct block *block);
 void block_put(struct block *block);
+
+/* The watch is the caller's until it is taken back, which must be before its block_put. */
+void block_watch(struct block *block, struct block_watch *watch);
+void block_unwatch(struct block *block, struct block_watch *watch);
+
+/* Makes the image larger or smaller, where it can be. False: `why` is a sentence. */
+bool block_resize(struct block *block, uint64_t size, char *why, size_t why_len);
+
+/* The backend's: the image has another size from now on. Tells all watches. */
+void block_resized(struct block *block, uint64_t size);
 
 #endif
