@@ -206,7 +206,7 @@ static bool check_keys(struct parse *p, const struct config_device *device) {
     static const char *const keys[][6] = {
         [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver"},
         [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
-        [DEVICE_NIC] = {"netdev", "mac"},
+        [DEVICE_NIC] = {"netdev", "mac", "romfile"},
         [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
         [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "chardev"},
         [DEVICE_XEN] = {"device-id", "hostaddr", "permissive"},

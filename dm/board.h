@@ -28,6 +28,7 @@ struct board {
     struct pv_blk_board blk;
     struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
     struct kernel *kernel; /* NULL: no -kernel */
+    struct nics *nics;     /* nics.c's own; NULL: no NIC */
     /* ISA lines: each is the wire-OR of what hangs on it */
     uint32_t isa_inputs[ISA_IRQS];
     unsigned isa_taken[ISA_IRQS];

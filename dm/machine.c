@@ -483,12 +483,14 @@ void machine_run(struct machine *m) {
         return;
     clock_pause(m->clock, false);
     set_state(m, RUN_RUNNING);
+    nics_pause(m->board, false);
 }
 
 void machine_pause(struct machine *m) {
     if (m->state != RUN_RUNNING && m->state != RUN_SUSPENDED)
         return;
     clock_pause(m->clock, true);
+    nics_pause(m->board, true);
     drives_drain(m);
     set_state(m, RUN_PAUSED);
 }

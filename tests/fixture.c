@@ -275,6 +275,7 @@ void fixture_init(struct fixture *fx) {
 
 void fixture_done(struct fixture *fx) {
     fixture_io_done(fx);
+    fixture_net_done(fx);
     pci_bus_free(fx->pci);
     io_bus_free(fx->io);
     input_free(fx->input);

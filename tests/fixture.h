@@ -19,6 +19,7 @@
 #include "core/input.h"
 #include "core/io.h"
 #include "core/irq.h"
+#include "core/net.h"
 #include "core/pci.h"
 
 enum { FIXTURE_RAM = 1 << 20, FIXTURE_IRQS = 32, FIXTURE_BLOCKS = 4, FIXTURE_CHARS = 4 };
@@ -73,6 +74,27 @@ size_t fixture_written(struct chars *chars, uint8_t *bytes, size_t max); /* take
 void fixture_chars_room(struct chars *chars, size_t room);
 /* Returns how many went. */
 size_t fixture_type(struct chars *chars, const uint8_t *bytes, size_t n);
+
+/*
+ * A network link: frames that the NIC sends are kept (the last FIXTURE_FRAMES of them), frames that
+ * a test hands in wait until the NIC takes them. It refuses when it has no room, and wants what its
+ * `offloads` do not cover to be done.
+ */
+enum { FIXTURE_FRAMES = 64 };
+struct net *fixture_net(struct fixture *fx);
+/* The one that was made last, or NULL. */
+struct net *fixture_cable(const struct fixture *fx);
+/* Takes out the oldest frame sent: copies up to max bytes, returns its length, 0 for none. */
+size_t fixture_sent(struct net *net, uint8_t *frame, size_t max, struct net_meta *meta);
+unsigned fixture_sent_count(const struct net *net);
+/* How many more frames it takes; UINT_MAX is any number, as at the start. */
+void fixture_net_room(struct net *net, unsigned frames);
+/* A frame arrives; meta may be NULL. False: FIXTURE_FRAMES wait already. */
+bool fixture_arrive(struct net *net, const uint8_t *frame, size_t len, const struct net_meta *meta);
+unsigned fixture_waiting(const struct net *net);
+unsigned fixture_accepted(const struct net *net); /* offloads */
+/* Whatever waits is offered, as the host's loop does: in fixture_arrive, too. */
+void fixture_frames(struct fixture *fx);
 
 /* Time passes: timers run at their times, in order. */
 void fixture_sleep(struct fixture *fx, uint64_t ns);

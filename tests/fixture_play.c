@@ -250,6 +250,7 @@ void play_op(struct play *play, const struct play_op *op) {
         break;
     case PLAY_IO:
         fixture_io(fx);
+        fixture_frames(fx);
         break;
     case PLAY_FAIL:
         fixture_fail_all(fx, (int)op->addr, op->n);

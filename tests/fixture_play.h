@@ -16,7 +16,7 @@
  *     ram 0x1000 00100000fe010080  bytes into guest memory
  *     sleep 1000000                ns
  *     bars                         every BAR gets a place, as from firmware
- *     io                           disk requests finish
+ *     io                           disk requests finish, frames that wait are offered
  *     fail 5 1                     errno, how many requests of each disk
  *     poke 3                       the host does something to the chip
  *     reset                        after a drain, as the machine does it

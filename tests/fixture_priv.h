@@ -19,6 +19,7 @@ struct fixture_vram {
 
 struct fake_block;
 struct fake_chars;
+struct fake_net;
 
 struct fixture_priv {
     uint64_t ports[65536 / 64]; /* claimed */
@@ -27,6 +28,7 @@ struct fixture_priv {
     struct fixture_vram *vrams;
     struct fake_block *blocks;
     struct fake_chars *chars;
+    struct fake_net *nets;
 };
 
 /* Ends the test: somebody broke an interface's promise. */
@@ -40,7 +42,11 @@ void fixture_copy_blocks(struct fixture *to, struct fixture *from);
 /* How much the readers at the far ends still take. */
 void fixture_copy_chars(struct fixture *to, struct fixture *from);
 
+/* Room, and the frames that wait. */
+void fixture_copy_nets(struct fixture *to, struct fixture *from);
+
 /* Gives back disks and chars. */
 void fixture_io_done(struct fixture *fx);
+void fixture_net_done(struct fixture *fx);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is the same for every link: a cable that is out, and the counters. See net.h.
+ * What is the same for every link: a cable that is out, a machine that stands still, and the
+ * counters. See net.h.
  */
 #include "net.h"
+
+enum { STALE_MAX = 4096 }; /* more than a tap's queue holds by default */
 
 static size_t length(const struct iovec *iov, unsigned n) {
     size_t len = 0;
@@ -15,7 +18,7 @@ bool net_send(struct net *net, const struct iovec *iov, unsigned n, const struct
     size_t len = length(iov, n);
     if (!net)
         return true;
-    if (!net->link_up || len < NET_HEADER || len > NET_FRAME_MAX) {
+    if (!net->link_up || net->closed || len < NET_HEADER || len > NET_FRAME_MAX) {
         net->stats.tx_dropped++;
         return true;
     }
@@ -27,7 +30,9 @@ bool net_send(struct net *net, const struct iovec *iov, unsigned n, const struct
 }
 
 size_t net_receive(struct net *net, const struct iovec *iov, unsigned n, struct net_meta *meta) {
-    size_t len = net && net->link_up ? net->ops->receive(net, iov, n, meta) : 0;
+    if (!net || !net->link_up || net->closed)
+        return 0;
+    size_t len = net->ops->receive(net, iov, n, meta);
     if (len) {
         net->stats.rx_frames++;
         net->stats.rx_bytes += len;
@@ -35,20 +40,71 @@ size_t net_receive(struct net *net, const struct iovec *iov, unsigned n, struct 
     return len;
 }
 
+static void settle(struct net *net) {
+    bool on = net->wanted && net->link_up && !net->paused && !net->closed;
+    if (on == net->listening)
+        return;
+    net->listening = on;
+    net->ops->listen(net, on);
+}
+
 void net_listen(struct net *net, bool on) {
-    if (net)
-        net->ops->listen(net, on);
+    if (!net || net->wanted == on)
+        return;
+    net->wanted = on;
+    settle(net);
 }
 
 void net_accept(struct net *net, unsigned offloads) {
-    if (net)
+    if (net && !net->closed)
         net->ops->accept(net, offloads);
 }
 
 void net_set_link(struct net *net, bool up) {
     if (net->link_up == up)
         return;
+    for (unsigned i = 0; up && !net->closed && i < STALE_MAX; i++)
+        if (!net->ops->receive(net, NULL, 0, NULL))
+            break;
     net->link_up = up;
+    settle(net);
     if (net->user.link)
         net->user.link(net->user.dev, up);
+}
+
+void net_pause(struct net *net, bool pause) {
+    net->paused = pause;
+    settle(net);
+    if (!pause && net->owed) {
+        net->owed = false;
+        net_sendable(net);
+    }
+}
+
+void net_close(struct net *net) {
+    if (net->closed)
+        return;
+    net->closed = true;
+    settle(net);
+    net->ops->close(net);
+    /* what waits to be sent can go now: nowhere */
+    net_sendable(net);
+}
+
+void net_free(struct net *net) {
+    net->user = (struct net_user){0};
+    net_close(net);
+    net->ops->free(net);
+}
+
+void net_arrived(struct net *net) {
+    if (net->listening)
+        net->user.arrived(net->user.dev);
+}
+
+void net_sendable(struct net *net) {
+    if (net->paused)
+        net->owed = true;
+    else if (net->user.sendable)
+        net->user.sendable(net->user.dev);
 }

@@ -40,7 +40,11 @@ struct net;
 /* The NIC's end. All optional but arrived. */
 struct net_user {
     void *dev;
-    void (*arrived)(void *dev);         /* there is a frame to receive; only while listening */
+    /*
+     * There is a frame to receive; only while listening. Takes some or all of them, or stops
+     * listening: it is called again as long as there are frames.
+     */
+    void (*arrived)(void *dev);
     void (*sendable)(void *dev);        /* after a send that was refused: try again */
     void (*link)(void *dev, bool up);   /* the cable went in or out */
 };
@@ -58,11 +62,14 @@ struct net_ops {
      * returns the frame's whole length; 0: there is none. NULL iov with n 0 drops it.
      */
     size_t (*receive)(struct net *net, const struct iovec *iov, unsigned n, struct net_meta *meta);
-    /* The NIC has room for frames or not; starts as not. `arrived` comes only while it has. */
+    /* `arrived` is wanted or not; starts as not. Told on changes only. */
     void (*listen)(struct net *net, bool on);
     /* Which offloads received frames may leave undone; starts as none. */
     void (*accept)(struct net *net, unsigned offloads);
-    void (*free)(struct net *net);
+    /* The host's end goes away for good (a tap is gone from the host); nothing else is called
+     * afterwards but free. */
+    void (*close)(struct net *net);
+    void (*free)(struct net *net); /* closed before */
 };
 
 struct net_stats {
@@ -76,6 +83,10 @@ struct net {
     bool link_up;      /* set_link; while down nothing is sent or received */
     struct net_user user;
     struct net_stats stats;
+    /* net.c's own */
+    bool wanted, listening; /* what the NIC said, what the host's end was told */
+    bool paused, closed;
+    bool owed; /* a sendable that came while paused */
 };
 
 /* The NIC's side. net NULL is a NIC without a cable: what is sent is dropped. */
@@ -84,7 +95,17 @@ size_t net_receive(struct net *net, const struct iovec *iov, unsigned n, struct 
 void net_listen(struct net *net, bool on);
 void net_accept(struct net *net, unsigned offloads);
 
-/* The cable goes in or out: tells the NIC. */
+/* The board's side. */
+/* The cable goes in or out: tells the NIC. What came while it was out is lost. */
 void net_set_link(struct net *net, bool up);
+/* The machine stands still: the NIC is told of nothing. What arrives waits on the host. */
+void net_pause(struct net *net, bool pause);
+/* The host's end goes away; the NIC keeps a cable that leads nowhere. */
+void net_close(struct net *net);
+void net_free(struct net *net);
+
+/* The host's end, for the NIC: use these to call it. */
+void net_arrived(struct net *net);
+void net_sendable(struct net *net);
 
 #endif

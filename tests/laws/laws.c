@@ -185,6 +185,7 @@ static void copy_world(struct subject *to, struct subject *from) {
     memcpy(to->fx.intx, from->fx.intx, sizeof(to->fx.intx));
     fixture_copy_blocks(&to->fx, &from->fx);
     fixture_copy_chars(&to->fx, &from->fx);
+    fixture_copy_nets(&to->fx, &from->fx);
     for (struct fixture_vram *x = a->vrams, *y = b->vrams; x && y; x = x->next, y = y->next)
         if (x->vram.size == y->vram.size)
             memcpy(y->vram.bytes, x->vram.bytes, x->vram.size);
