@@ -158,7 +158,9 @@ bool parse_netdev(struct parse *p, const char *origin, const char *text) {
         "type", "id", "ifname", "br", "script", "downscript", "fd", "fds", "helper", "sndbuf",
         "vnet_hdr", "vhost", "vhostfd", "vhostforce", "queues", "hostfwd", "guestfwd", "net",
         "host", "dns", "restrict", "tftp", "bootfile", "hostname", "path", "listen", "connect",
-        "mcast", "localaddr", "udp", NULL,
+        "mcast", "localaddr", "udp", "server", "addr.", "local.", "remote.", "ipv4", "ipv6",
+        "reconnect", "dhcpstart", "smb", "domainname", "dnssearch", "tftp-server-name",
+        "netdev", "hubid", NULL,
     };
     const struct opts *o = opts_parse(p, origin, text, "type", keys);
     if (!o)

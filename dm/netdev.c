@@ -1,17 +1,122 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See netdev.h.
+ * Each type of -netdev, and which of its keys mean something here. See netdev.h.
  */
 #include "netdev.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "config.h"
+#include "core/bits.h"
+#include "net.h"
+
+struct request {
+    struct loop *loop;
+    const struct config_netdev *config;
+    const struct opts *opts;
+    char *why;
+    size_t why_len;
+};
+
+static struct net *refuse(const struct request *r, const char *key, const char *what) {
+    const char *val = opts_get(r->opts, key);
+    snprintf(r->why, r->why_len, "%s %s: %s%s%s%s%s", r->opts->origin, r->opts->text, key,
+             val ? "=" : "", val ? val : "", *what ? ": " : "", what);
+    return NULL;
+}
+
+/* A key of the list (NULL-ended) that the line has, or NULL. */
+static const char *has_any(const struct request *r, const char *const *keys) {
+    for (; *keys; keys++)
+        if (opts_get(r->opts, *keys))
+            return *keys;
+    return NULL;
+}
+
+static bool is_off(const char *val) {
+    return !strcmp(val, "off") || !strcmp(val, "no") || !strcmp(val, "false");
+}
+
+static struct net *open_tap(const struct request *r) {
+    static const char *const undone[] = {"fds", "helper", "vhostfd", "queues", NULL};
+    static const char *const scripts[] = {"script", "downscript"};
+    const char *bad = has_any(r, undone), *vhost = opts_get(r->opts, "vhost");
+    if (bad)
+        return refuse(r, bad, "not implemented");
+    if (vhost && !is_off(vhost))
+        return refuse(r, "vhost", "not implemented");
+    for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
+        const char *script = opts_get(r->opts, scripts[i]);
+        if (script && *script && !is_off(script))
+            return refuse(r, scripts[i], "the tap is set up by the toolstack; only no is possible");
+    }
+    return net_tap_open(r->loop, r->config->id, r->config->ifname, r->config->fd, r->why,
+                        r->why_len);
+}
+
+/* -netdev socket,fd=N */
+static struct net *open_socket(const struct request *r) {
+    static const char *const undone[] = {"listen", "connect", "mcast", "udp", "localaddr", NULL};
+    const char *bad = has_any(r, undone);
+    if (bad)
+        return refuse(r, bad, "only fd= is implemented; stream has unix sockets");
+    if (r->config->fd < 0)
+        return refuse(r, "fd", "is needed");
+    return net_socket_open(r->loop,
+                           &(struct net_socket_spec){.id = r->config->id, .fd = r->config->fd},
+                           r->why, r->why_len);
+}
+
+/* addr.type=unix,addr.path=P or addr.type=fd,addr.str=N; for datagrams local.type=fd,local.str=N */
+static struct net *open_address(const struct request *r, const char *which) {
+    char type_key[16], path_key[16], fd_key[16];
+    snprintf(type_key, sizeof(type_key), "%s.type", which);
+    snprintf(path_key, sizeof(path_key), "%s.path", which);
+    snprintf(fd_key, sizeof(fd_key), "%s.str", which);
+    const char *type = opts_get(r->opts, type_key), *path = opts_get(r->opts, path_key);
+    const char *number = opts_get(r->opts, fd_key);
+    bool server = false;
+    if (!opts_bool(r->opts, "server", &server, r->why, r->why_len))
+        return NULL;
+    struct net_socket_spec spec = {.id = r->config->id, .fd = -1, .path = path, .server = server};
+    if (type && !strcmp(type, "fd")) {
+        char *end = NULL;
+        long fd = number ? strtol(number, &end, 10) : -1;
+        if (fd < 0 || fd > 1 << 20 || !end || *end)
+            return refuse(r, fd_key, "expected an open descriptor's number");
+        spec.fd = (int)fd;
+    } else if (!type || strcmp(type, "unix") || !strcmp(which, "local")) {
+        return refuse(r, type_key, "only fd (and unix, for stream) are implemented");
+    } else if (!path) {
+        return refuse(r, path_key, "is needed");
+    }
+    return net_socket_open(r->loop, &spec, r->why, r->why_len);
+}
+
+static struct net *open_stream(const struct request *r) {
+    return open_address(r, "addr");
+}
+
+static struct net *open_dgram(const struct request *r) {
+    return open_address(r, "local");
+}
+
+static const struct {
+    const char *type;
+    struct net *(*open)(const struct request *r);
+} types[] = {
+    {"tap", open_tap}, {"socket", open_socket}, {"stream", open_stream}, {"dgram", open_dgram},
+};
 
 struct net *netdev_open(struct loop *loop, const struct config_netdev *config, char *why,
                         size_t why_len) {
-    (void)loop;
-    snprintf(why, why_len, "%s %s: this type is not implemented", config->opts->origin,
-             config->opts->text);
+    struct request r = {loop, config, config->opts, why, why_len};
+    for (unsigned i = 0; i < ARRAY_LEN(types); i++)
+        if (!strcmp(types[i].type, config->type))
+            return types[i].open(&r);
+    snprintf(why, why_len, "%s %s: there are tap, user, stream, dgram and socket; \"%s\" is not "
+             "implemented", config->opts->origin, config->opts->text, config->type);
     return NULL;
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's ends of network links. Frames go between guest memory and the kernel without a copy
+ * here where the link allows it; what a link can't take now is refused and stays where it is.
+ * SIGPIPE must be ignored. One thread.
+ */
+#ifndef HOST_NET_H
+#define HOST_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/clock.h"
+#include "core/loop.h"
+#include "core/net.h"
+
+/* All of these: free with net_free. NULL: a sentence in `why`. Strings must live as long. */
+
+/*
+ * A tap of its own, or an open one. It is neither brought up nor put into a bridge: that is the
+ * toolstack's work, which may also rename it. It is gone with its last descriptor.
+ */
+struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, int fd, char *why,
+                         size_t why_len);
+
+struct net_socket_spec {
+    const char *id;
+    int fd;           /* connected, stream or datagram; or -1, and */
+    const char *path; /* of a unix socket */
+    bool server;      /* listens there: one peer at a time, what is sent while there is none is
+                       * dropped */
+};
+
+/* On a stream each frame has its length in front, four bytes in network order. */
+struct net *net_socket_open(struct loop *loop, const struct net_socket_spec *spec, char *why,
+                            size_t why_len);
+
+#endif
