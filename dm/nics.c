@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/net.h"
-#include "net/nic.h"
+#include "net/rtl8139.h"
 #include "netdev.h"
 
 /* A card is one row. */
@@ -25,7 +25,8 @@ static const struct model {
     struct pci_function *(*function)(void *dev);
     const struct device_ops *ops;
 } models[] = {
-    {.name = NULL},
+    {"rtl8139", {"efi-rtl8139.rom", "pxe-rtl8139.rom"}, rtl8139_new, rtl8139_function,
+     &rtl8139_device},
 };
 
 /* Cables and cards outlive their unplugging: the machine's list still resets and saves the card. */
@@ -58,7 +59,7 @@ static struct nics *nics_of(struct board *b) {
 
 static const struct model *find_model(const char *name) {
     for (unsigned i = 0; i < ARRAY_LEN(models); i++)
-        if (models[i].name && !strcmp(models[i].name, name))
+        if (!strcmp(models[i].name, name))
             return &models[i];
     return NULL;
 }

@@ -9,7 +9,7 @@
 #include "core/bits.h"
 #include "core/net_frame.h"
 #include "fixture.h"
-#include "net/nic.h"
+#include "net/rtl8139.h"
 
 enum { DEVFN = 0x18 };
 
@@ -40,7 +40,7 @@ static size_t make_frame(uint8_t *f, uint8_t what) {
     return len;
 }
 
-static __attribute__((unused)) void poke_nic(struct fixture *fx, void *dev, uint8_t what) {
+static void poke_nic(struct fixture *fx, void *dev, uint8_t what) {
     struct net *net = fixture_cable(fx);
     uint8_t frame[9000];
     (void)dev;
@@ -54,7 +54,7 @@ static __attribute__((unused)) void poke_nic(struct fixture *fx, void *dev, uint
         net_set_link(net, what & 1);
 }
 
-static __attribute__((unused)) struct nic_pins nic_pins(struct fixture *fx, unsigned offloads) {
+static struct nic_pins nic_pins(struct fixture *fx, unsigned offloads) {
     struct net *net = fixture_net(fx);
     net->offloads = offloads;
     struct nic_pins pins = {.pci = fx->pci, .devfn = DEVFN, .clock = fx->clock, .net = net};
@@ -62,6 +62,12 @@ static __attribute__((unused)) struct nic_pins nic_pins(struct fixture *fx, unsi
     return pins;
 }
 
+static void *build_rtl8139(struct fixture *fx) {
+    struct nic_pins pins = nic_pins(fx, NET_CSUM);
+    return rtl8139_new(&pins);
+}
+
 const struct specimen net_specimens[] = {
+    {"rtl8139", build_rtl8139, &rtl8139_device, poke_nic, NULL},
     {0},
 };
