@@ -247,11 +247,11 @@ static void starve(struct rtl8139 *s) {
 void rtl8139_arrived(void *dev) {
     struct rtl8139 *s = dev;
     static const struct source link;
-    enum outcome outcome = TOOK;
-    for (unsigned i = 0; i < BUDGET && outcome == TOOK; i++)
-        outcome = receive(s, &link);
-    if (outcome == NO_ROOM)
+    enum outcome outcome = receive(s, &link);
+    if (outcome == NO_ROOM) /* and there is a frame */
         starve(s);
+    for (unsigned i = 1; i < BUDGET && outcome == TOOK; i++)
+        outcome = receive(s, &link);
     rtl8139_listen(s);
     rtl8139_update_irq(s);
 }
