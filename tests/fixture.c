@@ -133,9 +133,10 @@ static void fake_pci_link(struct engine *e, unsigned link, unsigned irq) {
 }
 
 static void fake_msi(struct engine *e, uint64_t addr, uint32_t data) {
-    (void)e;
-    (void)addr;
-    (void)data;
+    struct fixture *fx = fixture_of(e);
+    fx->msis++;
+    fx->msi_addr = addr;
+    fx->msi_data = data;
 }
 
 static void fake_protect(struct engine *e, uint64_t gpa, uint64_t len, bool read_only) {

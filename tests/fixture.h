@@ -38,6 +38,9 @@ struct fixture {
     bool intx[32][4];
     unsigned intx_edges[32][4];
     unsigned link_irq[4];
+    unsigned msis; /* messages sent, and the last one */
+    uint64_t msi_addr;
+    uint32_t msi_data;
     unsigned shutdowns;
     enum engine_shutdown shutdown;
     bool suspended;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * PCI configuration space, BARs, INTx. PCI Local Bus Specification 2.1, chapter 6. Not modelled:
- * bridges, 64-bit BARs, MSI (a chip that has it adds its capability), parity and abort reporting.
+ * bridges, 64-bit BARs, parity and abort reporting.
  * See pci.h.
  */
 #include "pci.h"
@@ -61,6 +61,15 @@ void pci_add_bar(struct pci_function *fn, unsigned n, enum pci_bar_kind kind, ui
 void pci_add_vram(struct pci_function *fn, unsigned n, struct vram *vram) {
     add_bar(fn, n, (struct pci_bar){.kind = PCI_BAR_MEM_PREFETCH, .size = (uint32_t)vram->size,
                                     .vram = vram});
+}
+
+void pci_add_capability(struct pci_function *fn, uint8_t id, unsigned at) {
+    unsigned link = PCI_CAP_PTR;
+    while (fn->config[link])
+        link = fn->config[link] + 1u;
+    fn->config[link] = (uint8_t)at;
+    fn->config[at] = id;
+    fn->config[PCI_STATUS] |= PCI_STS_CAP;
 }
 
 /* ---- the option ROM: bytes behind a BAR ---- */
@@ -128,7 +137,8 @@ static void place_bar(struct pci_function *fn, unsigned n) {
 }
 
 static bool intx_out(const struct pci_function *fn) {
-    return fn->bus && fn->config[PCI_STATUS] & PCI_STS_INTX && !(command(fn) & PCI_CMD_INTX_OFF);
+    return fn->bus && fn->config[PCI_STATUS] & PCI_STS_INTX && !fn->messages &&
+           !(command(fn) & PCI_CMD_INTX_OFF);
 }
 
 static void send_intx(struct pci_function *fn, bool level) {
@@ -163,6 +173,13 @@ void pci_irq(struct pci_function *fn, bool level) {
 
 void pci_irq_restore(struct pci_function *fn, bool level) {
     set_status_intx(fn, level);
+}
+
+void pci_messages(struct pci_function *fn, uint8_t kind, bool on) {
+    bool before = intx_out(fn);
+    fn->messages = (uint8_t)(on ? fn->messages | kind : fn->messages & ~kind);
+    if (intx_out(fn) != before)
+        send_intx(fn, !before);
 }
 
 /* ---- life on the bus ---- */
@@ -220,6 +237,7 @@ struct pci_function *pci_find(struct pci_bus *bus, unsigned devfn) {
 
 void pci_reset(struct pci_function *fn) {
     pci_irq(fn, false);
+    fn->messages = 0;
     memcpy(fn->config, fn->power_on, sizeof(fn->config));
     settle(fn);
 }

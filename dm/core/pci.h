@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * PCI 2.1 functions on bus 0, and what is the same for all of them: configuration space as bytes
- * with write masks, BARs that come and go with COMMAND, INTx. A chip fills in a pci_function with
- * pci_init, adds its BARs and pci_add()s it; the core maps the regions. One thread.
+ * with write masks, capabilities, BARs that come and go with COMMAND, INTx (messages: msi.h). A
+ * chip fills in a pci_function with pci_init, adds its BARs and pci_add()s it; the core maps the
+ * regions. One thread.
  */
 #ifndef CORE_PCI_H
 #define CORE_PCI_H
@@ -63,6 +64,7 @@ struct pci_function {
     bool master; /* Bus Master Enable, for dma */
     struct dma dma;
     bool intx;         /* the level that the chip asserts */
+    uint8_t messages;  /* not 0: MSI or MSI-X is on, the line stays low */
     bool multifunction;
     bool hotplug; /* may be ejected by the guest */
 };
@@ -84,6 +86,9 @@ void pci_add_vram(struct pci_function *fn, unsigned n, struct vram *vram);
 void pci_add_rom(struct pci_function *fn, struct io_region *region, const uint8_t *rom,
                  uint32_t len);
 
+/* Puts a capability's id at config offset `at` and links it after those that are there. */
+void pci_add_capability(struct pci_function *fn, uint8_t id, unsigned at);
+
 struct pci_bus *pci_bus_new(struct engine *engine, struct io_bus *io);
 void pci_bus_free(struct pci_bus *bus);
 
@@ -102,6 +107,9 @@ void pci_loaded(struct pci_function *fn);
 
 void pci_irq(struct pci_function *fn, bool level);
 void pci_irq_restore(struct pci_function *fn, bool level);
+
+/* For msi.c: bit `kind` of fn->messages. */
+void pci_messages(struct pci_function *fn, uint8_t kind, bool on);
 
 /* For the sink and the host bridge. reg + size <= 256. */
 uint32_t pci_config_read(struct pci_bus *bus, unsigned bdf, unsigned reg, unsigned size);
