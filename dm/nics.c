@@ -27,6 +27,7 @@ static const struct model {
 } models[] = {
     {"rtl8139", {"efi-rtl8139.rom", "pxe-rtl8139.rom"}, rtl8139_new, rtl8139_function,
      &rtl8139_device},
+    {"e1000", {"efi-e1000.rom", "pxe-e1000.rom"}, e1000_new, e1000_function, &e1000_device},
 };
 
 /* Cables and cards outlive their unplugging: the machine's list still resets and saves the card. */
