@@ -270,7 +270,8 @@ bool resolve_blockdevs(struct parse *p) {
 }
 
 static bool same_place(const struct config_disk *a, const struct config_disk *b) {
-    return a->kind == b->kind && a->bus == b->bus && a->unit == b->unit;
+    return a->kind == b->kind && a->bus == b->bus && a->unit == b->unit &&
+           !strcmp(a->host, b->host);
 }
 
 static bool place_taken(const struct parse *p, const struct config_disk *disk) {
@@ -315,6 +316,7 @@ static bool ide_bus(struct parse *p, struct config_disk *disk, const char *bus) 
     disk->bus = number;
     if (strncmp(bus, "ide.", 4)) {
         disk->kind = DISK_AHCI;
+        disk->host = arena_printf(p->arena, "%.*s", (int)(dot - bus), bus);
         return true;
     }
     return number < 2 || parse_fail(p, "%s %s: bus=%s: the PC has IDE channels ide.0 and ide.1",
@@ -357,7 +359,7 @@ static bool place_disk(struct parse *p, struct config_disk *disk) {
 
 static bool device_disk(struct parse *p, const struct config_device *device) {
     const struct opts *o = device->opts;
-    struct config_disk disk = {.opts = o, .qdev_id = device->id};
+    struct config_disk disk = {.opts = o, .host = "", .qdev_id = device->id};
     disk.cdrom = strstr(device->name, "-cd") != NULL;
     disk.serial = opts_get(o, "serial");
     disk.model = opts_get(o, "model");
@@ -386,7 +388,8 @@ bool resolve_disks(struct parse *p) {
         if (d->interface == IF_NONE)
             continue;
         struct config_disk disk = {.kind = d->interface == IF_IDE ? DISK_IDE : DISK_FLOPPY,
-                                   .cdrom = d->cdrom, .qdev_id = "", .drive = d, .opts = d->opts,
+                                   .cdrom = d->cdrom, .host = "", .qdev_id = "", .drive = d,
+                                   .opts = d->opts,
                                    .serial = opts_get(d->opts, "serial")};
         disk.bus = d->interface == IF_IDE ? d->index / 2 : 0;
         disk.unit = d->interface == IF_IDE ? d->index % 2 : d->index;

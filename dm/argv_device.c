@@ -22,6 +22,7 @@ static const struct driver {
     {"scsi-hd", NULL, DEVICE_DISK, "disk= with vdev=sd*", "a SCSI disk"},
     {"scsi-cd", NULL, DEVICE_DISK, NULL, "a SCSI CD-ROM"},
     {"floppy", NULL, DEVICE_DISK, NULL, "a floppy drive"},
+    {"isa-fdc", NULL, DEVICE_FDC, NULL, "a second floppy controller"},
     {"lsi53c895a", "lsi", DEVICE_SCSI_HOST, "disk= with vdev=sd*", "the SCSI controller"},
     {"ahci", "ich9-ahci", DEVICE_AHCI_HOST, "hdtype=\"ahci\"", "the AHCI controller"},
     {"VGA", NULL, DEVICE_VGA, "vga=\"stdvga\"", "the standard VGA"},
@@ -205,8 +206,8 @@ bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {
 /* What a device of each kind may be told; the board knows what to do with it. */
 static bool check_keys(struct parse *p, const struct config_device *device) {
     static const char *const common[] = {"id", "bus", "addr", "multifunction"};
-    static const char *const keys[][6] = {
-        [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver"},
+    static const char *const keys[][7] = {
+        [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver", "drive-type"},
         [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
         [DEVICE_NIC] = {"netdev", "mac", "romfile"},
         [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
@@ -223,12 +224,13 @@ static bool check_keys(struct parse *p, const struct config_device *device) {
         bool known = o->kv[i].val == o->head;
         for (unsigned k = 0; k < ARRAY_LEN(common); k++)
             known |= !strcmp(key, common[k]);
-        for (unsigned k = 0; k < 6 && keys[device->kind][k]; k++)
+        for (unsigned k = 0; k < 7 && keys[device->kind][k]; k++)
             known |= !strcmp(key, keys[device->kind][k]);
         if (!known)
             return parse_fail(p, "-device %s: %s= is not implemented", o->text, key);
     }
-    bool on_pci = device->kind != DEVICE_DISK && device->kind != DEVICE_USB;
+    bool on_pci = device->kind != DEVICE_DISK && device->kind != DEVICE_FDC &&
+                  device->kind != DEVICE_USB;
     return !bus || !on_pci || !strcmp(bus, "pci.0") ||
            parse_fail(p, "-device %s: bus=%s: the PC has one PCI bus, pci.0", o->text, bus);
 }

@@ -14,7 +14,7 @@
 #include "pv/blk.h"
 #include "rom.h"
 
-enum { ISA_IRQS = 16, BOARD_ROMS = 8, COM_PORTS = 4 };
+enum { ISA_IRQS = 16, BOARD_ROMS = 8, COM_PORTS = 4, BOARD_AHCIS = 4 };
 
 struct board {
     struct machine *machine;
@@ -22,6 +22,10 @@ struct board {
     struct acpi_gpe *gpe;
     struct piix4_pm *pm; /* NULL: -no-acpi */
     struct piix_ide *ide;
+    struct ahci *ahci[BOARD_AHCIS];
+    unsigned ahci_count;
+    struct i8237 *dma;
+    struct fdc *fdc;
     struct i8042 *i8042;
     struct cmos *cmos;
     /* PV devices */

@@ -105,6 +105,7 @@ struct config_disk {
     enum config_disk_kind kind;
     bool cdrom;
     unsigned bus, unit;               /* IDE channel and drive; AHCI port; SCSI: 0 and id */
+    const char *host;                 /* id of an AHCI disk's controller, or "" */
     const char *qdev_id;              /* id= of the -device, or "" */
     const struct config_drive *drive; /* NULL: a drive without medium */
     const struct opts *opts;          /* of the -device, for its further keys, or of the -drive */
@@ -113,6 +114,7 @@ struct config_disk {
 
 enum config_device_kind {
     DEVICE_DISK, /* in config.disks too: nothing more to do */
+    DEVICE_FDC,
     DEVICE_VGA, DEVICE_NIC, DEVICE_USB_HOST, DEVICE_USB, DEVICE_SCSI_HOST, DEVICE_AHCI_HOST,
     DEVICE_SOUND, DEVICE_XEN, DEVICE_SERIAL, DEVICE_VIRTIO, DEVICE_OTHER,
 };

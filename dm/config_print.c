@@ -191,8 +191,9 @@ static void print_blocks(const struct printer *out, const struct config *c) {
 }
 
 static void print_devices(const struct printer *out, const struct config *c) {
-    static const char *const kinds[] = {"disk", "vga", "nic", "usb-host", "usb", "scsi-host",
-                                        "ahci-host", "sound", "xen", "serial", "virtio", "other"};
+    static const char *const kinds[] = {"disk", "fdc", "vga", "nic", "usb-host", "usb",
+                                        "scsi-host", "ahci-host", "sound", "xen", "serial",
+                                        "virtio", "other"};
     struct words w = {0};
     for (unsigned i = 0; i < c->netdev_count; i++) {
         const struct config_netdev *n = &c->netdevs[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images into IDE drives. See drives.h.
+ * Images into drives: IDE, AHCI, floppy. See drives.h.
  */
 #include "drives.h"
 
@@ -12,6 +12,8 @@
 #include "config.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "disk/ahci.h"
+#include "disk/fdc.h"
 #include "disk/piix_ide.h"
 #include "image.h"
 
@@ -33,43 +35,61 @@ static struct block *open_medium(struct board *b, const struct config_disk *disk
     return image_open(m->loop, drive->file, &options, b->why, b->why_len);
 }
 
-/* What stands on the other side of the machine's IDE: the disks that libxl put elsewhere. */
-static bool refuse_disk(struct board *b, const struct config_disk *disk) {
-    static const char *const what[] = {
-        [DISK_IDE] = "an IDE disk beyond the four", [DISK_FLOPPY] = "the floppy drive",
-        [DISK_SCSI] = "the LSI SCSI controller (vdev=sd*)",
-        [DISK_AHCI] = "the AHCI controller (hdtype=\"ahci\")"};
-    snprintf(b->why, b->why_len, "%s %s: %s is not implemented", disk->opts->origin,
-             disk->opts->text, what[disk->kind]);
+static bool refuse_disk(struct board *b, const struct config_disk *disk, const char *what) {
+    snprintf(b->why, b->why_len, "%s %s: %s", disk->opts->origin, disk->opts->text, what);
     return false;
 }
 
-static bool plug(struct board *b, struct piix_ide_pins *pins, const struct config_disk *disk) {
-    /* an empty floppy drive is what the board has anyway */
-    if (disk->kind == DISK_FLOPPY && (!disk->drive || !disk->drive->file))
+/* Opens what is to be in the drive; *block stays NULL where nothing is. */
+static bool load(struct board *b, const struct config_disk *disk, struct block **block) {
+    if (!disk->drive || !disk->drive->file)
         return true;
-    unsigned place = disk->bus * 2 + disk->unit;
-    if (disk->kind != DISK_IDE || disk->bus > 1 || disk->unit > 1)
-        return refuse_disk(b, disk);
-    struct ata_pins *pin = &pins->drive[place];
-    if (pin->block || pin->cdrom) {
-        snprintf(b->why, b->why_len, "%s %s: IDE bus %u unit %u is taken", disk->opts->origin,
-                 disk->opts->text, disk->bus, disk->unit);
-        return false;
-    }
+    *block = open_medium(b, disk);
+    return *block != NULL;
+}
+
+static bool plug(struct board *b, struct ata_pins *pin, const struct config_disk *disk) {
     pin->cdrom = disk->cdrom;
     pin->serial = disk->serial;
     pin->model = disk->model;
-    if (!disk->drive || !disk->drive->file)
+    return load(b, disk, &pin->block);
+}
+
+static bool has_controller(const struct config *config, const char *id) {
+    for (unsigned i = 0; i < config->device_count; i++)
+        if (config->devices[i].kind == DEVICE_AHCI_HOST && !strcmp(config->devices[i].id, id))
+            return true;
+    return false;
+}
+
+/* What can't be plugged in anywhere is refused before anything is opened. */
+static bool has_place(struct board *b, const struct config_disk *disk) {
+    switch (disk->kind) {
+    case DISK_SCSI:
+        return refuse_disk(b, disk, "the LSI SCSI controller (vdev=sd*) is not implemented");
+    case DISK_AHCI:
+        if (!has_controller(b->machine->config, disk->host))
+            return refuse_disk(b, disk, "there is no AHCI controller of that name");
+        return (disk->bus < AHCI_PORTS && !disk->unit) ||
+               refuse_disk(b, disk, "an AHCI controller has ports 0 to 5, and a port unit 0");
+    default:
         return true;
-    pin->block = open_medium(b, disk);
-    return pin->block != NULL;
+    }
+}
+
+static void put_all(struct ata_pins *pins, unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        block_put(pins[i].block);
 }
 
 bool drives_open(struct board *b, struct piix_ide_pins *pins) {
     const struct config *config = b->machine->config;
+    for (unsigned i = 0; i < config->disk_count; i++)
+        if (!has_place(b, &config->disks[i]))
+            return false;
     for (unsigned i = 0; i < config->disk_count; i++) {
-        if (plug(b, pins, &config->disks[i]))
+        const struct config_disk *disk = &config->disks[i];
+        if (disk->kind != DISK_IDE || plug(b, &pins->drive[disk->bus * 2 + disk->unit], disk))
             continue;
         drives_opened(pins);
         return false;
@@ -78,35 +98,34 @@ bool drives_open(struct board *b, struct piix_ide_pins *pins) {
 }
 
 void drives_opened(struct piix_ide_pins *pins) {
-    for (unsigned i = 0; i < IDE_DRIVES; i++)
-        block_put(pins->drive[i].block);
+    put_all(pins->drive, IDE_DRIVES);
 }
 
-static const struct drive_ops cd_ops = {.locked = piix_cd_locked, .change = piix_cd_change,
-                                       .press_eject = piix_cd_press_eject};
+static const struct drive_ops cd_ops = {.locked = ata_cd_locked, .change = ata_cd_change,
+                                       .press_eject = ata_cd_press_eject};
+static const struct drive_ops floppy_ops = {.change = fdc_change};
 
-static void list_drive(struct board *b, const struct config_disk *disk) {
+/* For the monitor: `dev` is the chip's side of a drive whose medium can be changed, or NULL. */
+static void list_drive(struct board *b, const struct config_disk *disk, struct block *block,
+                       void *dev) {
     struct machine *m = b->machine;
     const struct config_drive *medium = disk->drive;
     struct drive *drive = mem_new(sizeof(*drive));
-    unsigned place = disk->bus * 2 + disk->unit;
     *drive = (struct drive){
         .id = medium ? medium->id : disk->qdev_id,
         .qdev_id = disk->qdev_id,
         .filename = medium && medium->file ? strdup(medium->file) : NULL,
         .format = medium && *medium->format ? medium->format : "raw",
-        .block = piix_ide_block(b->ide, place),
-        .removable = disk->cdrom,
-        .ide = true,
+        .block = block,
+        .ops = !dev ? NULL : disk->kind == DISK_FLOPPY ? &floppy_ops : &cd_ops,
+        .dev = dev,
+        .removable = dev,
         .read_only = disk->cdrom || (medium && medium->read_only),
-        .place = place,
+        .ide = disk->kind == DISK_IDE,
+        .place = disk->bus * 2 + disk->unit,
     };
-    if (!disk->cdrom && drive->block)
-        drive->held = block_get(drive->block);
-    if (disk->cdrom) {
-        drive->ops = &cd_ops;
-        drive->dev = piix_ide_cd(b->ide, place);
-    }
+    if (!dev && block)
+        drive->held = block_get(block);
     struct drive **end = &m->drives;
     while (*end)
         end = &(*end)->next;
@@ -115,9 +134,116 @@ static void list_drive(struct board *b, const struct config_disk *disk) {
 
 void drives_list(struct board *b) {
     const struct config *config = b->machine->config;
-    for (unsigned i = 0; i < config->disk_count; i++)
-        if (config->disks[i].kind == DISK_IDE)
-            list_drive(b, &config->disks[i]);
+    for (unsigned i = 0; i < config->disk_count; i++) {
+        const struct config_disk *disk = &config->disks[i];
+        unsigned place = disk->bus * 2 + disk->unit;
+        if (disk->kind == DISK_IDE)
+            list_drive(b, disk, piix_ide_block(b->ide, place), piix_ide_cd(b->ide, place));
+    }
+}
+
+/* ---- AHCI ---- */
+
+static bool on_controller(const struct config_disk *disk, const struct config_device *device) {
+    return disk->kind == DISK_AHCI && !strcmp(disk->host, device->id);
+}
+
+static void list_ahci(struct board *b, const struct config_device *device, struct ahci *ahci) {
+    const struct config *config = b->machine->config;
+    for (unsigned i = 0; i < config->disk_count; i++) {
+        const struct config_disk *disk = &config->disks[i];
+        if (on_controller(disk, device))
+            list_drive(b, disk, ahci_block(ahci, disk->bus), ahci_cd(ahci, disk->bus));
+    }
+}
+
+bool drives_add_ahci(struct board *b, const struct config_device *device) {
+    const struct config *config = b->machine->config;
+    struct ahci_pins pins = {
+        .pci = b->machine->pci, .qdev_id = device->id,
+        .devfn = device->devfn >= 0 ? (unsigned)device->devfn : PCI_DEVFN_FREE,
+        .place = IDE_DRIVES + b->ahci_count * AHCI_PORTS};
+    struct ahci *ahci = NULL;
+    bool good = b->ahci_count < BOARD_AHCIS;
+    if (!good)
+        snprintf(b->why, b->why_len, "-device %s: there are %d AHCI controllers already",
+                 device->opts->text, BOARD_AHCIS);
+    for (unsigned i = 0; good && i < config->disk_count; i++)
+        if (on_controller(&config->disks[i], device))
+            good = plug(b, &pins.drive[config->disks[i].bus], &config->disks[i]);
+    if (good) {
+        ahci = ahci_new(&pins);
+        if (!ahci)
+            snprintf(b->why, b->why_len, "-device %s: the PCI slot is taken", device->opts->text);
+    }
+    put_all(pins.drive, AHCI_PORTS);
+    if (!ahci)
+        return false;
+    b->ahci[b->ahci_count++] = ahci;
+    board_add(b, &ahci_device, ahci, *device->id ? device->id : "ahci");
+    list_ahci(b, device, ahci);
+    return true;
+}
+
+/* ---- floppies ---- */
+
+static bool floppy_type(struct board *b, const struct config_disk *disk, enum fdc_type *type) {
+    static const struct {
+        const char *name;
+        enum fdc_type type;
+    } names[] = {{"144", FDC_1440K}, {"288", FDC_2880K}, {"120", FDC_1200K}, {"auto", FDC_AUTO}};
+    const struct config *config = b->machine->config;
+    const char *name = opts_get(disk->opts, "drive-type");
+    if (!name)
+        name = config_global(config, "isa-fdc", disk->unit ? "fdtypeB" : "fdtypeA");
+    if (!name)
+        name = config_global(config, "floppy", "drive-type");
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (name && strcmp(name, names[i].name))
+            continue;
+        *type = name ? names[i].type : FDC_AUTO;
+        return true;
+    }
+    return refuse_disk(b, disk, "a floppy drive's type is 144, 288, 120 or auto");
+}
+
+bool drives_open_floppies(struct board *b, struct fdc_pins *pins) {
+    const struct config *config = b->machine->config;
+    bool good = true;
+    for (unsigned i = 0; good && i < config->disk_count; i++) {
+        const struct config_disk *disk = &config->disks[i];
+        if (disk->kind != DISK_FLOPPY)
+            continue;
+        struct fdc_drive_pins *pin = &pins->drive[disk->unit];
+        pin->there = true;
+        good = floppy_type(b, disk, &pin->type) && load(b, disk, &pin->block);
+    }
+    if (!config->nodefaults) /* a PC that a qtest client asks for has one */
+        pins->drive[0].there = true;
+    if (!good)
+        drives_opened_floppies(pins);
+    return good;
+}
+
+void drives_opened_floppies(struct fdc_pins *pins) {
+    for (unsigned i = 0; i < FDC_DRIVES; i++)
+        block_put(pins->drive[i].block);
+}
+
+void drives_list_floppies(struct board *b) {
+    static const struct config_drive empty = {.id = "floppy0", .format = ""};
+    static const struct config_disk unnamed = {.kind = DISK_FLOPPY, .qdev_id = "", .drive = &empty};
+    const struct config *config = b->machine->config;
+    bool first = false;
+    for (unsigned i = 0; i < config->disk_count; i++) {
+        const struct config_disk *disk = &config->disks[i];
+        if (disk->kind != DISK_FLOPPY)
+            continue;
+        first |= !disk->unit;
+        list_drive(b, disk, fdc_block(b->fdc, disk->unit), fdc_drive(b->fdc, disk->unit));
+    }
+    if (!first && fdc_drive(b->fdc, 0))
+        list_drive(b, &unnamed, NULL, fdc_drive(b->fdc, 0));
 }
 
 void drives_free(struct machine *m) {
@@ -140,6 +266,8 @@ void drives_unplug(struct board *b, bool keep_primary_master) {
     log_info("the guest unplugs its emulated disks%s",
              keep_primary_master ? " but the first" : "");
     piix_ide_unplug(b->ide, keep_primary_master);
+    for (unsigned i = 0; i < b->ahci_count; i++)
+        ahci_unplug(b->ahci[i], keep_primary_master && i == 0);
 }
 
 struct block *drives_image(void *board, const char *format, const char *path, bool read_only) {

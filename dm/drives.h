@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Media into drives: opens the images of the command line, plugs them into the IDE, and keeps the
- * list by which the monitor finds them. One thread.
+ * Media into drives: opens the images of the command line, plugs them in, and keeps the list by
+ * which the monitor finds them. One thread.
  */
 #ifndef DM_DRIVES_H
 #define DM_DRIVES_H
@@ -11,9 +11,12 @@
 #include "machine.h"
 
 struct board;
+struct config_device;
+struct fdc_pins;
 struct piix_ide_pins;
 
-/* Opens what hangs on the IDE and fills in the pins' drives. False with board->why. */
+/* Opens what hangs on the IDE and fills in the pins' drives. False with board->why, also where some
+ * other drive of the command line has no place in this machine. */
 bool drives_open(struct board *board, struct piix_ide_pins *pins);
 
 /* The controller holds its own references by now. */
@@ -22,12 +25,20 @@ void drives_opened(struct piix_ide_pins *pins);
 /* Once the controller exists: the monitor's side of its drives. */
 void drives_list(struct board *board);
 
+/* An AHCI controller with its drives. False with board->why. */
+bool drives_add_ahci(struct board *board, const struct config_device *device);
+
+/* The same three for the floppy controller. */
+bool drives_open_floppies(struct board *board, struct fdc_pins *pins);
+void drives_opened_floppies(struct fdc_pins *pins);
+void drives_list_floppies(struct board *board);
+
 void drives_free(struct machine *machine);
 
 /* Waits until nothing is in flight on any image. */
 void drives_drain(struct machine *machine);
 
-/* The unplug protocol: disks leave the IDE; the list shows them without a medium. */
+/* The unplug protocol: disks leave IDE and AHCI; the list shows them without a medium. */
 void drives_unplug(struct board *board, bool keep_primary_master);
 
 /*

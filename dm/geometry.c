@@ -85,7 +85,7 @@ void geometry_preset(struct board *board) {
     uint8_t translations = 0;
     for (struct drive *drive = board->machine->drives; drive; drive = drive->next) {
         uint8_t mbr[SECTOR];
-        if (drive->removable || !drive->block)
+        if (!drive->ide || drive->removable || !drive->block)
             continue;
         bool good = read_mbr(drive->block, mbr);
         struct geometry g = geometry_of(drive->block->size / SECTOR, good ? mbr : NULL);

@@ -14,6 +14,7 @@
 #include "core/bits.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "disk/fdc.h"
 #include "disk/piix_ide.h"
 #include "drives.h"
 #include "geometry.h"
@@ -219,7 +220,8 @@ static void draw_chipset(struct board *b) {
         .io = m->io, .clock = m->clock, .input = m->input, .kbd = board_isa(b, 1),
         .aux = board_isa(b, 12), .reset = board_reset_wire, .board = b});
     board_add(b, &i8042_device, b->i8042, "i8042");
-    board_add(b, &i8237_device, i8237_new(&(struct i8237_pins){.io = m->io}), "dma");
+    b->dma = i8237_new(&(struct i8237_pins){.io = m->io, .engine = m->engine});
+    board_add(b, &i8237_device, b->dma, "dma");
 }
 
 static void draw_power(struct board *b) {
@@ -249,6 +251,29 @@ static bool draw_ide(struct board *b) {
     drives_opened(&pins);
     board_add(b, &piix_ide_device, b->ide, "ide");
     drives_list(b);
+    return true;
+}
+
+static void preset_floppies(struct board *b) {
+    uint8_t a = fdc_cmos_type(b->fdc, 0), second = fdc_cmos_type(b->fdc, 1);
+    uint8_t equipment = cmos_get(b->cmos, CMOS_EQUIPMENT);
+    if (a || second)
+        equipment |= a && second ? 0x41 : 0x01; /* there are drives: one or two */
+    cmos_preset(b->cmos, CMOS_FLOPPY, (uint8_t)(a << 4 | second));
+    cmos_preset(b->cmos, CMOS_EQUIPMENT, equipment);
+}
+
+/* The controller is there also where no drive is. */
+static bool draw_floppy(struct board *b) {
+    struct fdc_pins pins = {.io = b->machine->io, .irq = board_isa(b, 6),
+                            .dma = i8237_channel(b->dma, 2)};
+    if (!drives_open_floppies(b, &pins))
+        return false;
+    b->fdc = fdc_new(&pins);
+    drives_opened_floppies(&pins);
+    board_add(b, &fdc_device, b->fdc, "fdc");
+    drives_list_floppies(b);
+    preset_floppies(b);
     return true;
 }
 
@@ -346,7 +371,10 @@ static bool draw_pvdevice(struct board *b, const struct config_device *device) {
 static bool draw_device(struct board *b, const struct config_device *device) {
     switch (device->kind) {
     case DEVICE_DISK:
+    case DEVICE_FDC: /* the board has it */
         return true;
+    case DEVICE_AHCI_HOST:
+        return drives_add_ahci(b, device);
     case DEVICE_VGA:
         return draw_vga(b, device);
     case DEVICE_NIC:
@@ -386,7 +414,7 @@ static bool draw_devices(struct board *b) {
 static bool draw(struct board *b) {
     draw_chipset(b);
     draw_power(b);
-    if (!draw_ide(b) || !ports_add(b))
+    if (!draw_ide(b) || !draw_floppy(b) || !ports_add(b))
         return false;
     draw_platform(b);
     if (!draw_devices(b) || !kernel_add(b, machine_low_ram(b->machine->config)))

@@ -59,7 +59,7 @@ struct drive {
     void *dev;
     bool removable, read_only;
     bool ide; /* on the PIIX3's channels */
-    unsigned place; /* on its controller: channel * 2 + unit */
+    unsigned place; /* on its controller: channel or port * 2 + unit */
     struct drive *next;
 };
 

@@ -28,6 +28,13 @@ static const struct field packet_fields[] = {
     F_BYTES(struct ata_packet, cdb), F_END
 };
 
+static const struct field failed_fields[] = {
+    F(struct ata_queue_error, pending), F(struct ata_queue_error, unqueued),
+    F_MAX(struct ata_queue_error, tag, 31), F(struct ata_queue_error, error),
+    F(struct ata_queue_error, device), F(struct ata_queue_error, count),
+    F(struct ata_queue_error, lba), F_END
+};
+
 const struct field ata_drive_fields[] = {
     F_ARRAY(struct ata_drive, feature), F_ARRAY(struct ata_drive, count),
     F_ARRAY(struct ata_drive, lba_low), F_ARRAY(struct ata_drive, lba_mid),
@@ -46,7 +53,8 @@ const struct field ata_drive_fields[] = {
     F(struct ata_drive, power), F_MAX(struct ata_drive, write_cache, 1),
     F_MAX(struct ata_drive, look_ahead, 1), F_MAX(struct ata_drive, smart, 1),
     F_MAX(struct ata_drive, present, 1),
-    F_STRUCT(struct ata_drive, packet, packet_fields), F_END
+    F_STRUCT(struct ata_drive, packet, packet_fields),
+    F_STRUCT(struct ata_drive, failed, failed_fields), F_END
 };
 
 /* ---- interrupts and ends of commands ---- */
@@ -65,13 +73,27 @@ static void idle(struct ata_drive *d) {
     d->written = 0;
 }
 
+/* Data goes between the medium and the host's memory: by the DMA engine of a parallel host, and
+ * always where the host is a serial one, which moves what PIO commands move as well. */
+static bool by_engine(const struct ata_drive *d) {
+    return d->dma || d->ops->serial;
+}
+
 /* A PIO data-in command of a disk ends with its last block, which had its interrupt (9.5). */
 static bool ends_quietly(const struct ata_drive *d) {
     return d->kind == ATA_DISK && d->phase == ATA_PIO_IN;
 }
 
+/* For a serial host, whose frames tell how the data of the command that ends here went. */
+static void note_pio(struct ata_drive *d) {
+    bool data = !d->dma && d->op >= ATA_OP_IN && d->op <= ATA_OP_WRITE;
+    d->pio_in = data && (d->op == ATA_OP_IN || d->op == ATA_OP_READ);
+    d->pio_out = data && !d->pio_in;
+}
+
 void ata_complete(struct ata_drive *d) {
     bool quiet = ends_quietly(d);
+    note_pio(d);
     d->status = ATA_DRDY | ATA_DSC;
     if (d->kind == ATA_CDROM)
         atapi_ending(d);
@@ -84,6 +106,7 @@ void ata_complete(struct ata_drive *d) {
 
 void ata_fail(struct ata_drive *d, uint8_t error) {
     d->error = error;
+    d->pio_in = d->pio_out = false;
     d->status = ATA_DRDY | ATA_DSC | ATA_ERR;
     if (d->kind == ATA_CDROM)
         atapi_ending(d);
@@ -156,7 +179,7 @@ static uint32_t sector_size(const struct ata_drive *d) {
 /* How much the next request through the buffer moves. A chunk ends where a DRQ block ends. */
 static uint32_t chunk(const struct ata_drive *d) {
     uint32_t most = ATA_BUF;
-    if (d->careful || d->dma)
+    if (d->careful || (by_engine(d) && d->op != ATA_OP_VERIFY))
         most = sector_size(d);
     else if (d->drq_len && d->drq_len % ATA_SECTOR == 0)
         most -= most % d->drq_len;
@@ -236,7 +259,7 @@ static void dma_run(struct ata_drive *d) {
 
 /* The data phase goes on after the image moved something, or begins. */
 static void medium_next(struct ata_drive *d, bool first) {
-    if (d->dma)
+    if (d->op != ATA_OP_VERIFY && by_engine(d))
         dma_run(d);
     else if (d->op == ATA_OP_WRITE && d->left)
         open_out(d, chunk(d), first);
@@ -294,7 +317,7 @@ static bool moved(struct ata_drive *d, uint32_t bytes) {
             return true;
         }
     }
-    if (d->op == ATA_OP_READ && d->dma) {
+    if (d->op == ATA_OP_READ && by_engine(d)) {
         d->pos = 0;
         d->end = bytes;
     } else {
@@ -310,7 +333,7 @@ static void request_ok(struct ata_drive *d) {
     case ATA_OP_WRITE:
         if (moved(d, bytes))
             return;
-        if (d->op == ATA_OP_READ && !d->dma)
+        if (d->op == ATA_OP_READ && !by_engine(d))
             open_in(d, bytes);
         else
             medium_next(d, false);
@@ -382,7 +405,7 @@ void ata_send(struct ata_drive *d, uint32_t len, uint32_t drq_len) {
     d->op = ATA_OP_IN;
     d->left = 0;
     d->drq_len = drq_len;
-    if (d->dma) {
+    if (by_engine(d)) {
         d->pos = 0;
         d->end = len;
         dma_run(d);
@@ -395,13 +418,20 @@ void ata_receive(struct ata_drive *d, uint32_t len, uint32_t drq_len) {
     d->op = ATA_OP_OUT;
     d->left = 0;
     d->drq_len = drq_len;
-    if (d->dma) {
+    if (by_engine(d)) {
         d->pos = 0;
         d->end = len;
         dma_run(d);
     } else {
         open_out(d, len, d->kind == ATA_DISK || d->phase == ATA_IDLE);
     }
+}
+
+void ata_receive_packet(struct ata_drive *d, uint32_t len) {
+    d->op = ATA_OP_OUT;
+    d->left = 0;
+    d->drq_len = len;
+    open_out(d, len, true);
 }
 
 void ata_medium(struct ata_drive *d, enum ata_op op, uint64_t at, uint64_t len, uint32_t drq_len) {
@@ -502,6 +532,8 @@ static void reset_over(struct ata_drive *d) {
     signature(d);
     if (d->diagnosing && d->unit == 0)
         interrupt(d, true);
+    else if (d->ops->reset_over)
+        d->ops->reset_over(d->host, d);
     d->diagnosing = false;
 }
 
@@ -511,6 +543,15 @@ void ata_reset_now(struct ata_drive *d) {
     interrupt(d, false);
     if (!d->inflight)
         reset_over(d);
+}
+
+void ata_hard_reset(struct ata_drive *d) {
+    d->control = d->device = 0;
+    d->diagnosing = false;
+    d->multiple = 0;
+    d->power = ATA_ACTIVE;
+    d->failed.pending = false;
+    ata_reset_now(d);
 }
 
 void ata_diagnose(struct ata_drive *d) {
@@ -531,6 +572,7 @@ void ata_control(struct ata_drive *d, uint8_t val) {
         d->device = 0;
         if (d->power == ATA_ASLEEP)
             d->power = ATA_STANDBY;
+        d->failed.pending = false;
         ata_reset_now(d);
     } else if (!(val & ATA_SRST) && was && !d->inflight && d->phase == ATA_RESETTING) {
         reset_over(d);
@@ -600,6 +642,26 @@ void ata_write(struct ata_drive *d, enum ata_register reg, uint8_t val) {
     d->control &= (uint8_t)~ATA_HOB;
 }
 
+void ata_frame(struct ata_drive *d, const uint8_t *fis) {
+    if (d->phase == ATA_IDLE) {
+        d->feature[0] = fis[3];
+        d->lba_low[0] = fis[4];
+        d->lba_mid[0] = fis[5];
+        d->lba_high[0] = fis[6];
+        d->device = fis[7];
+        d->lba_low[1] = fis[8];
+        d->lba_mid[1] = fis[9];
+        d->lba_high[1] = fis[10];
+        d->feature[1] = fis[11];
+        d->count[0] = fis[12];
+        d->count[1] = fis[13];
+    }
+    if (fis[2] == 0x90)
+        ata_diagnose(d);
+    else
+        command(d, fis[2]);
+}
+
 /* ---- life ---- */
 
 void ata_string(uint8_t *to, const char *from, unsigned len) {
@@ -655,6 +717,7 @@ void ata_power_on(struct ata_drive *d) {
     d->transfer_mode = 0x22; /* multiword DMA 2, as a BIOS leaves it */
     d->power = ATA_ACTIVE;
     d->write_cache = d->look_ahead = d->smart = true;
+    d->failed = (struct ata_queue_error){0};
     d->packet = (struct ata_packet){0}; /* and the tray goes in, as when a domain starts anew */
     if (d->kind == ATA_CDROM)
         atapi_power_on(d);
@@ -701,13 +764,4 @@ void ata_unplug(struct ata_drive *d) {
     d->present = false;
     d->status = d->error = 0;
     interrupt(d, false);
-}
-
-struct block *ata_change_medium(struct ata_drive *d, struct block *medium) {
-    struct block *old = d->block;
-    if (old)
-        block_drain(old);
-    d->block = medium;
-    atapi_changed(d);
-    return old;
 }

@@ -59,12 +59,13 @@ enum ata_op {
     ATA_OPS
 };
 
-enum { ATA_BUF = 65536, ATA_SECTOR = 512, ATA_CD_SECTOR = 2048 };
+enum { ATA_BUF = 65536, ATA_SECTOR = 512, ATA_CD_SECTOR = 2048, ATA_QUEUE = 32 };
 
 struct ata_drive;
 
 /* What a drive asks of its controller. */
 struct ata_host {
+    bool serial; /* SATA: the host moves all data by dma_*, that of PIO commands too */
     /* The drive's intrq or nIEN may have changed. */
     void (*interrupt)(void *host, struct ata_drive *drive);
     /* The DMA engine is started, goes the drive's way and its list isn't at an end. */
@@ -77,6 +78,18 @@ struct ata_host {
     /* Copies between buf and the next guest memory of the list; returns bytes moved: fewer than len
      * when the list ends. */
     size_t (*dma_copy)(void *host, void *buf, size_t len, bool to_host);
+    /* A reset that the host asked for is over: the signature is in the registers. Optional. */
+    void (*reset_over)(void *host, struct ata_drive *drive);
+};
+
+/* The queued command that failed: what log 10h tells (ATA8-ACS, Annex A). Until it is read, or a
+ * reset, the drive carries out nothing else. */
+struct ata_queue_error {
+    bool pending;
+    bool unqueued; /* it was no queued command */
+    uint8_t tag, error, device;
+    uint16_t count;
+    uint64_t lba;
 };
 
 /* What a packet drive knows beyond its task file. */
@@ -110,6 +123,7 @@ struct ata_drive {
     bool write_cache, look_ahead, smart;
     bool present;           /* not unplugged */
     struct ata_packet packet;
+    struct ata_queue_error failed;
     /* wires and derived */
     uint8_t kind;           /* enum ata_kind, as built */
     unsigned unit;          /* 0 or 1 on its cable */
@@ -120,6 +134,7 @@ struct ata_drive {
     bool named;             /* the serial number was configured */
     bool inflight;
     bool careful;           /* sector by sector, to find the bad one */
+    bool pio_in, pio_out;   /* how the data of the command that just ended went (serial hosts) */
     uint32_t written;       /* bytes of buf or sg that are done with */
     struct block_req req;
     struct iovec iov;
@@ -165,24 +180,30 @@ void ata_diagnose(struct ata_drive *d);
 void ata_data_read(struct ata_drive *d, void *buf, size_t n);
 void ata_data_write(struct ata_drive *d, const void *buf, size_t n);
 
+/* A serial host's register frame (SATA 2.6, 10.3.4), 20 bytes, whose C bit is set. */
+void ata_frame(struct ata_drive *d, const uint8_t *fis);
+/* COMRESET; over when nothing is in flight. */
+void ata_hard_reset(struct ata_drive *d);
+
 /* The engine was started, or has a list again. */
 void ata_dma_go(struct ata_drive *d);
 
 /* Waits, writes back and lets go of the medium; the drive is gone. Disks only. */
 void ata_unplug(struct ata_drive *d);
 
-/* The host changes the medium of a CD-ROM. The drive takes over the caller's reference to the new
- * medium (NULL: none) and the caller the drive's to the old one. */
-struct block *ata_change_medium(struct ata_drive *d, struct block *medium);
-
-/* The button on the front of a CD-ROM, while the guest has the tray locked: it hears of it. */
-void atapi_press_eject(struct ata_drive *d);
+/* A CD-ROM's front, for struct drive_ops. The host changes the medium: the drive takes over the
+ * caller's reference to the new one (NULL: none) and the caller the drive's to the old one. Who
+ * presses the button while the guest has the tray locked lets the guest hear of it. */
+bool ata_cd_locked(void *drive);
+struct block *ata_cd_change(void *drive, struct block *medium);
+void ata_cd_press_eject(void *drive);
 
 /* ---- for the drives: ata_disk.c, atapi.c ---- */
 
 /* Start a data phase; `len` bytes in all, `drq_len` a DRQ block. */
 void ata_send(struct ata_drive *d, uint32_t len, uint32_t drq_len);    /* buf[0, len) */
 void ata_receive(struct ata_drive *d, uint32_t len, uint32_t drq_len); /* to buf */
+void ata_receive_packet(struct ata_drive *d, uint32_t len); /* a command packet, always by PIO */
 void ata_medium(struct ata_drive *d, enum ata_op op, uint64_t at, uint64_t len, uint32_t drq_len);
 void ata_flush(struct ata_drive *d);
 void ata_discard(struct ata_drive *d, uint32_t bytes); /* ranges are in buf[0, bytes) */
@@ -209,7 +230,6 @@ void atapi_received(struct ata_drive *d);
 void atapi_failed(struct ata_drive *d, int err);
 void atapi_drq(struct ata_drive *d, uint32_t bytes);
 void atapi_ending(struct ata_drive *d);
-void atapi_changed(struct ata_drive *d);
 
 /* Fills an IDENTIFY string field: bytes swapped in words, padded with spaces. */
 void ata_string(uint8_t *to, const char *from, unsigned len);

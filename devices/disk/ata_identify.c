@@ -80,6 +80,13 @@ static void world_wide_name(const struct ata_drive *d, uint8_t *page) {
         word(page, 108 + i, name >> (48 - 16 * i));
 }
 
+/* Words 75 to 79 and 222. */
+static void serial_ata(uint8_t *page) {
+    word(page, 75, ATA_QUEUE - 1);
+    word(page, 76, 0x010e); /* queues; all three generations of the wire */
+    word(page, 222, 0x101f); /* serial; ATA8-AST, SATA 1.0a to 2.6 */
+}
+
 void ata_disk_identify(const struct ata_drive *d, uint8_t *page) {
     uint64_t capacity = ata_disk_capacity(d);
     word(page, 0, 0x0040); /* a fixed drive */
@@ -101,7 +108,10 @@ void ata_disk_identify(const struct ata_drive *d, uint8_t *page) {
     word(page, 61, lba28 >> 16);
     word(page, 80, 0x01f0); /* ATA/ATAPI-4 to ATA8-ACS */
     features(d, page);
-    word(page, 93, d->unit ? 0x6b00 : 0x600b); /* 80 wires, passed its diagnostic */
+    if (d->ops->serial)
+        serial_ata(page);
+    else
+        word(page, 93, d->unit ? 0x6b00 : 0x600b); /* 80 wires, passed its diagnostic */
     for (unsigned i = 0; i < 4; i++)
         word(page, 100 + i, capacity >> (16 * i));
     word(page, 105, TRIM_BLOCKS);
@@ -166,7 +176,7 @@ static void smart_thresholds(struct ata_drive *d) {
 }
 
 enum { LOG_DIRECTORY = 0x00, LOG_ERRORS = 0x01, LOG_EXT_ERRORS = 0x03, LOG_SELF_TESTS = 0x06,
-       LOG_EXT_SELF_TESTS = 0x07 };
+       LOG_EXT_SELF_TESTS = 0x07, LOG_QUEUE_ERROR = 0x10 };
 
 static void smart_log(struct ata_drive *d) {
     uint8_t *page = ata_buf(d, ATA_SECTOR);
@@ -191,6 +201,26 @@ static void smart_log(struct ata_drive *d) {
     }
 }
 
+/* Reading it lets the drive take commands again. */
+static void log_queue_error(struct ata_drive *d, uint8_t *page) {
+    const struct ata_queue_error *failed = &d->failed;
+    if (failed->pending) {
+        page[0] = failed->unqueued ? 0x80 : failed->tag;
+        page[2] = ATA_DRDY | ATA_ERR;
+        page[3] = failed->error;
+        page[4] = (uint8_t)failed->lba;
+        page[5] = (uint8_t)(failed->lba >> 8);
+        page[6] = (uint8_t)(failed->lba >> 16);
+        page[7] = failed->device;
+        page[8] = (uint8_t)(failed->lba >> 24);
+        page[9] = (uint8_t)(failed->lba >> 32);
+        page[10] = (uint8_t)(failed->lba >> 40);
+        store_le16(page + 12, failed->count);
+    }
+    d->failed.pending = false;
+    smart_page(d, page);
+}
+
 void ata_read_log_ext(struct ata_drive *d) {
     uint8_t *page = ata_buf(d, ATA_SECTOR);
     if (d->count[0] != 1 || d->count[1] || d->lba_mid[0] || d->lba_mid[1]) {
@@ -201,7 +231,14 @@ void ata_read_log_ext(struct ata_drive *d) {
     case LOG_DIRECTORY:
         store_le16(page, 1);
         page[2 * LOG_EXT_ERRORS] = page[2 * LOG_EXT_SELF_TESTS] = 1;
+        page[2 * LOG_QUEUE_ERROR] = d->ops->serial;
         ata_send(d, ATA_SECTOR, ATA_SECTOR);
+        return;
+    case LOG_QUEUE_ERROR:
+        if (d->ops->serial)
+            log_queue_error(d, page);
+        else
+            ata_fail(d, ATA_ABRT);
         return;
     case LOG_EXT_ERRORS:
     case LOG_EXT_SELF_TESTS:

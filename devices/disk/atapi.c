@@ -267,7 +267,7 @@ void atapi_received(struct ata_drive *d) {
 
 /* ---- the host's hand at the tray ---- */
 
-void atapi_changed(struct ata_drive *d) {
+static void atapi_changed(struct ata_drive *d) {
     bool reading = d->op == ATA_OP_READ && (d->phase == ATA_PIO_IN || d->phase == ATA_DMA_WAIT);
     d->packet.tray_open = !d->block;
     d->packet.event = d->block ? EVENT_NEW_MEDIA : EVENT_MEDIA_REMOVAL;
@@ -276,7 +276,23 @@ void atapi_changed(struct ata_drive *d) {
         not_ready(d);
 }
 
-void atapi_press_eject(struct ata_drive *d) {
+bool ata_cd_locked(void *drive) {
+    const struct ata_drive *d = drive;
+    return d->packet.locked;
+}
+
+struct block *ata_cd_change(void *drive, struct block *medium) {
+    struct ata_drive *d = drive;
+    struct block *old = d->block;
+    if (old)
+        block_drain(old);
+    d->block = medium;
+    atapi_changed(d);
+    return old;
+}
+
+void ata_cd_press_eject(void *drive) {
+    struct ata_drive *d = drive;
     if (d->packet.locked && d->packet.event == EVENT_NONE)
         d->packet.event = EVENT_EJECT_REQUEST;
 }
@@ -297,7 +313,7 @@ static void packet(struct ata_drive *d) {
         return;
     }
     d->packet.have_cdb = false;
-    ata_receive(d, CDB_LEN, CDB_LEN);
+    ata_receive_packet(d, CDB_LEN);
 }
 
 static void set_features(struct ata_drive *d) {

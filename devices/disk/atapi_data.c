@@ -50,7 +50,10 @@ void atapi_identify(const struct ata_drive *d, uint8_t *page) {
     word(page, 85, 0x4218);
     word(page, 87, 0x4000);
     word(page, 88, 0x003f | (kind == 8 ? 0x0100u << chosen : 0));
-    word(page, 93, d->unit ? 0x6b00 : 0x600b);
+    if (d->ops->serial)
+        word(page, 76, 0x000e);
+    else
+        word(page, 93, d->unit ? 0x6b00 : 0x600b);
     page[510] = 0xa5;
     uint8_t sum = 0;
     for (unsigned i = 0; i < 511; i++)

@@ -338,16 +338,3 @@ void *piix_ide_cd(struct piix_ide *ide, unsigned place) {
     struct ata_drive *d = &ide->channel[place / 2].cable.drive[place % 2];
     return d->kind == ATA_CDROM ? d : NULL;
 }
-
-bool piix_cd_locked(void *cd) {
-    const struct ata_drive *d = cd;
-    return d->packet.locked;
-}
-
-struct block *piix_cd_change(void *cd, struct block *medium) {
-    return ata_change_medium(cd, medium);
-}
-
-void piix_cd_press_eject(void *cd) {
-    atapi_press_eject(cd);
-}

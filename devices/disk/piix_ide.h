@@ -37,11 +37,7 @@ void piix_ide_unplug(struct piix_ide *ide, bool keep_primary_master);
 /* What is in the drive now; NULL: nothing, or no drive. */
 struct block *piix_ide_block(const struct piix_ide *ide, unsigned place);
 
-/* The medium of a CD-ROM, by its place; the functions fit struct drive_ops with what piix_ide_cd
- * gives as dev. See ata_change_medium for who owns the references. */
+/* The drive at a place if it is a CD-ROM, for ata_cd_*; or NULL. */
 void *piix_ide_cd(struct piix_ide *ide, unsigned place);
-bool piix_cd_locked(void *cd);
-struct block *piix_cd_change(void *cd, struct block *medium);
-void piix_cd_press_eject(void *cd);
 
 #endif

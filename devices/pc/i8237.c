@@ -4,9 +4,11 @@
  * registers, as the PC AT Technical Reference wires them: the second controller's registers are two
  * ports apart and its channel 0 is the cascade of the first.
  *
- * Not modelled: transfers (no chip of the board asks for any), memory to memory, the timing bits of
- * the command register. Port 80, where firmware puts its progress, is a page register without a
- * channel.
+ * A transfer happens when the chip that asked for it moves its bytes: as many at once as there are,
+ * whatever the mode says of single bytes and blocks. Not modelled: memory to memory, transfers that
+ * the request register starts, the timing bits of the command register, the cascade's own mask (who
+ * boots without a BIOS has not opened it). Port 80, where firmware puts its progress, is a page
+ * register without a channel.
  */
 #include "pc/i8237.h"
 
@@ -35,11 +37,20 @@ struct controller {
     bool high; /* the byte pointer flip-flop */
 };
 
+/* Who is wired to a channel. */
+struct user {
+    void (*ready)(void *user);
+    void *dev;
+    bool dreq;
+};
+
 struct i8237 {
     /* registers */
     struct controller dma[CONTROLLERS];
     uint8_t page[PAGE_COUNT];
     /* wires and derived */
+    struct user user[CONTROLLERS * CHANNELS];
+    struct dma memory;
     struct io_region io[CONTROLLERS], page_io;
 };
 
@@ -83,13 +94,21 @@ static void master_clear(struct controller *c) {
     c->mask = 0x0f;
 }
 
-static uint8_t controller_read(struct controller *c, unsigned reg) {
+static uint8_t requests(const struct i8237 *s, unsigned which) {
+    uint8_t bits = s->dma[which].request;
+    for (unsigned i = 0; i < CHANNELS; i++)
+        bits |= (uint8_t)(s->user[which * CHANNELS + i].dreq << i);
+    return bits;
+}
+
+static uint8_t controller_read(struct i8237 *s, unsigned which, unsigned reg) {
+    struct controller *c = &s->dma[which];
     const struct channel *ch = &c->channel[reg / 2 % CHANNELS];
     switch (reg) {
     case 0 ... STATUS_COMMAND - 1:
         return half_of(c, reg % 2 ? ch->count : ch->address);
     case STATUS_COMMAND: { /* reading takes the terminal counts away; requests stay */
-        uint8_t val = (uint8_t)(c->status | c->request << 4);
+        uint8_t val = (uint8_t)(c->status | requests(s, which) << 4);
         c->status = 0;
         return val;
     }
@@ -146,31 +165,130 @@ static void controller_write(struct controller *c, unsigned reg, uint8_t val) {
     }
 }
 
+/* ---- transfers ---- */
+
+enum { COMMAND_OFF = 0x04, MODE_AUTO = 0x10, MODE_DOWN = 0x20, MODE_CASCADE = 3 };
+enum { TYPE_VERIFY, TYPE_TO_MEMORY, TYPE_FROM_MEMORY };
+
+static bool can_run(const struct controller *c, unsigned i) {
+    return !(c->command & COMMAND_OFF) && !(c->mask >> i & 1) &&
+           c->channel[i].mode >> 6 != MODE_CASCADE;
+}
+
+/* The page registers' places (PC AT Technical Reference, 1-9). */
+static uint32_t page_of(const struct i8237 *s, unsigned channel) {
+    static const uint8_t place[] = {7, 3, 1, 2, 15, 11, 9, 10};
+    uint32_t page = s->page[place[channel]];
+    return channel < CHANNELS ? page : page & ~1u;
+}
+
+/* n units of the channel's width; the address stays in its page. */
+static void copy(struct i8237 *s, unsigned channel, uint8_t *buf, size_t n, bool to_memory) {
+    const struct channel *ch = &s->dma[channel / CHANNELS].channel[channel % CHANNELS];
+    unsigned shift = channel / CHANNELS;
+    bool down = ch->mode & MODE_DOWN;
+    uint16_t at = ch->address;
+    while (n) {
+        size_t run = down ? 1 : MIN(n, (size_t)0x10000 - at);
+        uint64_t gpa = (uint64_t)page_of(s, channel) << 16 | (uint32_t)at << shift;
+        if (to_memory)
+            dma_write(&s->memory, gpa, buf, run << shift);
+        else
+            dma_read(&s->memory, gpa, buf, run << shift);
+        at = (uint16_t)(down ? at - 1u : at + run);
+        buf += run << shift;
+        n -= run;
+    }
+}
+
+static void count_down(struct controller *c, unsigned i, size_t n, bool end) {
+    struct channel *ch = &c->channel[i];
+    ch->address = (uint16_t)(ch->mode & MODE_DOWN ? ch->address - n : ch->address + n);
+    ch->count = (uint16_t)(ch->count - n);
+    if (!end)
+        return;
+    c->status |= (uint8_t)(1 << i);
+    if (ch->mode & MODE_AUTO) {
+        ch->address = ch->base_address;
+        ch->count = ch->base_count;
+    } else {
+        c->mask |= (uint8_t)(1 << i);
+    }
+}
+
+static size_t channel_move(void *dev, unsigned channel, void *buf, size_t len, bool to_memory,
+                           bool *tc) {
+    struct i8237 *s = dev;
+    unsigned i = channel % CHANNELS, shift = channel / CHANNELS;
+    struct controller *c = &s->dma[channel / CHANNELS];
+    unsigned type = c->channel[i].mode >> 2 & 3;
+    if (!can_run(c, i) ||
+        (type != TYPE_VERIFY && type != (to_memory ? TYPE_TO_MEMORY : TYPE_FROM_MEMORY)))
+        return 0;
+    size_t left = (size_t)c->channel[i].count + 1, n = MIN(len >> shift, left);
+    if (type != TYPE_VERIFY)
+        copy(s, channel, buf, n, to_memory);
+    else if (!to_memory)
+        memset(buf, 0, n << shift);
+    *tc = n == left;
+    count_down(c, i, n, *tc);
+    return n << shift;
+}
+
+static void channel_request(void *dev, unsigned channel, bool level) {
+    struct i8237 *s = dev;
+    s->user[channel].dreq = level;
+}
+
+static void channel_attach(void *dev, unsigned channel, void (*ready)(void *), void *user) {
+    struct i8237 *s = dev;
+    s->user[channel] = (struct user){.ready = ready, .dev = user};
+}
+
+static const struct isa_dma_ops channel_ops = {
+    .attach = channel_attach, .request = channel_request, .move = channel_move};
+
+struct isa_dma i8237_channel(struct i8237 *s, unsigned channel) {
+    return (struct isa_dma){&channel_ops, s, channel};
+}
+
+/* What was written may let a channel go on. */
+static void wake(struct i8237 *s, unsigned which) {
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        const struct user *user = &s->user[which * CHANNELS + i];
+        if (user->dreq && can_run(&s->dma[which], i))
+            user->ready(user->dev);
+    }
+}
+
 /* ---- ports ---- */
 
 static uint64_t dma1_read(void *dev, uint64_t off, unsigned size) {
     struct i8237 *s = dev;
     (void)size;
-    return controller_read(&s->dma[0], (unsigned)off);
+    return controller_read(s, 0, (unsigned)off);
 }
 
 static void dma1_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
     struct i8237 *s = dev;
     (void)size;
     controller_write(&s->dma[0], (unsigned)off, (uint8_t)val);
+    wake(s, 0);
 }
 
 static uint64_t dma2_read(void *dev, uint64_t off, unsigned size) {
     struct i8237 *s = dev;
     (void)size;
-    return off % 2 ? 0xff : controller_read(&s->dma[1], (unsigned)off / 2);
+    return off % 2 ? 0xff : controller_read(s, 1, (unsigned)off / 2);
 }
 
 static void dma2_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
     struct i8237 *s = dev;
     (void)size;
-    if (off % 2 == 0)
-        controller_write(&s->dma[1], (unsigned)off / 2, (uint8_t)val);
+    if (off % 2)
+        return;
+    controller_write(&s->dma[1], (unsigned)off / 2, (uint8_t)val);
+    wake(s, 1);
 }
 
 static uint64_t page_read(void *dev, uint64_t off, unsigned size) {
@@ -215,6 +333,7 @@ const struct device_ops i8237_device = {
 
 struct i8237 *i8237_new(const struct i8237_pins *pins) {
     struct i8237 *s = mem_new(sizeof(*s));
+    s->memory = (struct dma){.engine = pins->engine};
     i8237_reset(s);
     io_map_new(pins->io, &s->io[0], "DMA controller 1", &dma1_ops, s, IO_PORT, DMA1, REGISTERS);
     io_map_new(pins->io, &s->io[1], "DMA controller 2", &dma2_ops, s, IO_PORT, DMA2,

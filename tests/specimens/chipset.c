@@ -63,7 +63,7 @@ static void *build_acpi_gpe(struct fixture *fx) {
 }
 
 static void *build_i8237(struct fixture *fx) {
-    return i8237_new(&(struct i8237_pins){.io = fx->io});
+    return i8237_new(&(struct i8237_pins){.io = fx->io, .engine = &fx->engine});
 }
 
 static void poke_piix4_pm(struct fixture *fx, void *dev, uint8_t what) {

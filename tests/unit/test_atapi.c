@@ -380,11 +380,11 @@ static void host_changes_the_disc(void **unused) {
     assert_null(piix_ide_cd(ide, 0));
     ready_drive();
     expect_event(0, 2);
-    assert_ptr_equal(piix_cd_change(drive, NULL), disc);
+    assert_ptr_equal(ata_cd_change(drive, NULL), disc);
     expect_event(3, 1); /* removal; the tray is open */
     PACKET(0x00);
     check(2, 0x3a, 0x02);
-    assert_null(piix_cd_change(drive, block_get(other)));
+    assert_null(ata_cd_change(drive, block_get(other)));
     PACKET(0x00);
     check(6, 0x28, 0x00);
     expect_event(2, 2);
@@ -399,7 +399,7 @@ static void a_change_while_reading(void **unused) {
     ready_drive();
     send_cdb((const uint8_t[12]){0x28, 0, 0, 0, 0, 0, 0, 0, 60}, 2048);
     fixture_io(&fx);
-    block_put(piix_cd_change(piix_ide_cd(ide, MASTER), NULL));
+    block_put(ata_cd_change(piix_ide_cd(ide, MASTER), NULL));
     assert_int_equal(take(), 0);
     check(2, 0x3a, 0x02);
 }
@@ -408,18 +408,18 @@ static void the_lock(void **unused) {
     (void)unused;
     void *drive = piix_ide_cd(ide, MASTER);
     ready_drive();
-    assert_false(piix_cd_locked(drive));
+    assert_false(ata_cd_locked(drive));
     PACKET(0x1e, 0, 0, 0, 1);
-    assert_true(piix_cd_locked(drive));
+    assert_true(ata_cd_locked(drive));
     PACKET(0x1b, 0, 0, 0, 2);
     check(5, 0x53, 0x02);
     PACKET(0x00);
     good();
-    piix_cd_press_eject(drive);
+    ata_cd_press_eject(drive);
     expect_event(1, 2); /* the host would like to have it (MMC 6.7) */
     expect_event(0, 2);
     PACKET(0x1e);
-    assert_false(piix_cd_locked(drive));
+    assert_false(ata_cd_locked(drive));
 }
 
 static void guest_ejects_and_loads(void **unused) {
@@ -442,7 +442,7 @@ static void guest_ejects_and_loads(void **unused) {
 
 static void an_empty_drive(void **unused) {
     (void)unused;
-    block_put(piix_cd_change(piix_ide_cd(ide, MASTER), NULL));
+    block_put(ata_cd_change(piix_ide_cd(ide, MASTER), NULL));
     PACKET(0x1b, 0, 0, 0, 3); /* closes the empty tray */
     good();
     PACKET(0x28, 0, 0, 0, 0, 0, 0, 0, 1);

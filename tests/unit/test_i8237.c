@@ -19,7 +19,7 @@ static struct i8237 *dma;
 static int setup(void **unused) {
     (void)unused;
     fixture_init(&fx);
-    dma = i8237_new(&(struct i8237_pins){.io = fx.io});
+    dma = i8237_new(&(struct i8237_pins){.io = fx.io, .engine = &fx.engine});
     return 0;
 }
 
