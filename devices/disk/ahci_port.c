@@ -252,6 +252,8 @@ static void take_command(struct ahci_port *p, const uint8_t *table, uint64_t prd
         d->power != ATA_ASLEEP) {
         p->ci &= ~(1u << p->slot);
         d->power = ATA_ACTIVE;
+        d->error = 0;
+        p->tfd = ATA_DRDY | ATA_DSC;
         ahci_list_start(&p->tags[p->slot].list, prdt, entries, prds, ahead);
         ahci_queue_start(p, p->slot, table);
     } else if (p->queued) {
