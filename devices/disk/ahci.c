@@ -9,6 +9,7 @@
 
 #include "core/bits.h"
 #include "core/mem.h"
+#include "core/msi.h"
 #include "disk/ahci_port.h"
 
 /* Generic host control */
@@ -22,7 +23,7 @@ enum {
 enum { GHC_HR = 1, GHC_IE = 2, GHC_AE = (int)0x80000000 };
 enum { VS_1_2 = 0x00010200, ALL_PORTS = (1 << AHCI_PORTS) - 1 };
 enum { INDEX = 0x10, DATA = 0x14, IO_SIZE = 0x20 };
-enum { MAP = 0x90, MAP_AHCI = 0x40, SATA_CAP = 0xa8 };
+enum { MAP = 0x90, MAP_AHCI = 0x40, MSI_CAP = 0x80, SATA_CAP = 0xa8 };
 
 struct ahci {
     struct pci_function pci;
@@ -30,6 +31,7 @@ struct ahci {
     /* registers */
     uint32_t ghc, is, index;
     /* wires and derived */
+    struct msi msi;
     struct io_region mem, io;
 };
 
@@ -50,7 +52,7 @@ static void update_irq(struct ahci *s) {
     for (unsigned i = 0; i < AHCI_PORTS; i++)
         if (ahci_port_interrupts(&s->port[i]))
             s->is |= 1u << i;
-    pci_irq(&s->pci, level(s));
+    msi_irq(&s->msi, level(s));
 }
 
 static void port_changed(void *dev) {
@@ -96,6 +98,8 @@ static void write_register(struct ahci *s, unsigned off, uint32_t val) {
             reset_controller(s);
     } else if (off == IS) {
         s->is &= ~val;
+        if (msi_enabled(&s->msi)) /* what still asks sends another message */
+            msi_irq(&s->msi, level(s));
     }
     update_irq(s);
 }
@@ -166,6 +170,7 @@ static bool ahci_loaded(void *dev, char *why, size_t why_len) {
     s->index &= MEM_SIZE - 4;
     s->ghc &= GHC_IE;
     pci_irq_restore(&s->pci, level(s));
+    msi_loaded(&s->msi);
     pci_loaded(&s->pci);
     return true;
 }
@@ -175,13 +180,16 @@ static const struct state ahci_state = {"ahci", 1, ahci_fields, ahci_loaded};
 const struct device_ops ahci_device = {.name = "ahci", .state = &ahci_state, .reset = ahci_reset,
                                        .idle = ahci_idle, .free = ahci_free};
 
+static void config_wrote(void *dev, unsigned off, unsigned len) {
+    msi_config_wrote(&((struct ahci *)dev)->msi, off, len);
+}
+
 /* Serial ATA capability (SATA 2.6, AHCI 1.3, 2.4): the pair is in BAR 4, four words in. */
 static void add_sata_capability(struct ahci *s) {
     uint8_t *cap = &s->pci.config[SATA_CAP];
-    cap[0] = 0x12;
+    pci_add_capability(&s->pci, 0x12, SATA_CAP);
     cap[2] = 0x10; /* revision 1.0 */
     store_le32(cap + 4, (INDEX / 4) << 4 | (PCI_BAR0 / 4 + 4));
-    s->pci.config[PCI_CAP_PTR] = SATA_CAP;
 }
 
 struct ahci *ahci_new(const struct ahci_pins *pins) {
@@ -191,8 +199,10 @@ struct ahci *ahci_new(const struct ahci_pins *pins) {
     pci_init(&s->pci, "ahci", &id, s);
     if (pins->qdev_id)
         s->pci.qdev_id = pins->qdev_id;
-    store_le16(&s->pci.config[PCI_STATUS], 0x0280 | PCI_STS_CAP);
+    store_le16(&s->pci.config[PCI_STATUS], 0x0280);
     s->pci.config[MAP] = MAP_AHCI;
+    s->pci.config_wrote = config_wrote;
+    msi_add(&s->msi, &s->pci, MSI_CAP, 1, 0);
     add_sata_capability(s);
     s->io = (struct io_region){.name = "AHCI index and data", .ops = &pair_ops, .dev = s};
     s->mem = (struct io_region){.name = "AHCI", .ops = &mem_ops, .dev = s};

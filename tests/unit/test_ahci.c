@@ -776,6 +776,29 @@ static void unplug(void **unused) {
     assert_int_equal(port_get(DISK, PXSSTS), 0);
 }
 
+/* A message when something happens, another when more is left than software has seen. */
+static void messages(void **unused) {
+    (void)unused;
+    unsigned at = cfg_read(&fx, DEVFN, 0x34, 1);
+    assert_int_equal(at, 0x80);
+    assert_int_equal(cfg_read(&fx, DEVFN, at, 1), 0x05);
+    cfg_write(&fx, DEVFN, at + 4, 4, 0xfee00000);
+    cfg_write(&fx, DEVFN, at + 8, 2, 0x4031);
+    cfg_write(&fx, DEVFN, at + 2, 2, 1);
+    port_put(DISK, PXIE, DHRS);
+    command(DISK, 0x25, 0, 1, 512, 0);
+    assert_int_equal(fx.msis, 1);
+    assert_int_equal(fx.msi_data, 0x4031);
+    assert_false(fx.intx[4][0]);
+    command(DISK, 0x25, 0, 1, 512, 0);
+    assert_int_equal(fx.msis, 1); /* the first is not taken yet */
+    put(IS, 1);
+    assert_int_equal(fx.msis, 2); /* PxIS was not looked at */
+    port_put(DISK, PXIS, DHRS);
+    put(IS, 1);
+    assert_int_equal(fx.msis, 2);
+}
+
 static void bus_master_off(void **unused) {
     (void)unused;
     cfg_write(&fx, DEVFN, 0x04, 2, 0x0003);
@@ -793,7 +816,8 @@ int main(void) {
         TEST(medium_error), TEST(short_list), TEST(bad_structures), TEST(software_reset),
         TEST(override), TEST(packets), TEST(queue_of_32), TEST(queued_writes), TEST(queued_error),
         TEST(queued_medium_error), TEST(unqueued_among_queued), TEST(stop_with_queue),
-        TEST(reset_with_queue), TEST(long_queued), TEST(unplug), TEST(bus_master_off),
+        TEST(reset_with_queue), TEST(long_queued), TEST(unplug), TEST(messages),
+        TEST(bus_master_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
