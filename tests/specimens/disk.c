@@ -29,8 +29,34 @@ static void poke_piix_ide(struct fixture *fx, void *dev, uint8_t what) {
     ata_cd_change(cd, medium);
 }
 
+/* A command in each slot of a list at 0, for who only rings the bell: tables from 1000 on, data in
+ * the upper half of memory. */
+static void write_commands(struct fixture *fx) {
+    static const uint8_t codes[] = {0x60, 0x61, 0x25, 0x35, 0xa0, 0xec, 0x2f, 0x06, 0xea, 0x24,
+                                    0x34, 0xef, 0xb0, 0x42, 0xa1, 0x08};
+    for (unsigned slot = 0; slot < 32; slot++) {
+        uint8_t *table = fx->ram + 0x1000 + slot * 0x100, *header = fx->ram + slot * 32;
+        uint8_t code = codes[slot % ARRAY_LEN(codes)];
+        bool queued = code == 0x60 || code == 0x61;
+        const uint8_t fis[16] = {0x27, 0x80, code, queued ? 4 : 1, (uint8_t)(slot * 16), 0, 0, 0x40,
+                                 [12] = queued ? (uint8_t)(slot << 3) : 4};
+        memcpy(table, fis, sizeof(fis));
+        if (code == 0x2f)
+            table[4] = 0x10, table[12] = 1;
+        table[0x40] = slot < 16 ? 0x28 : 0x03; /* READ, REQUEST SENSE */
+        table[0x48] = 1;
+        store_le64(table + 0x80, FIXTURE_RAM / 2 + slot * 0x2000);
+        store_le32(table + 0x8c, 0x3ff);
+        store_le64(table + 0x90, FIXTURE_RAM / 2 + slot * 0x2000 + 0xf00);
+        store_le32(table + 0x9c, 0x3ff);
+        store_le32(header, 5 | 2 << 16);
+        store_le32(header + 8, 0x1000 + slot * 0x100);
+    }
+}
+
 /* Ports with a disk, a read-only disk and a CD-ROM; the others are empty. */
 static void *build_ahci(struct fixture *fx) {
+    write_commands(fx);
     return ahci_new(&(struct ahci_pins){
         .pci = fx->pci, .devfn = 0x20,
         .drive = {{.block = fixture_block(fx, MIB(1), false), .serial = "HVM1"},
