@@ -3,8 +3,8 @@
  * Native command queuing: READ and WRITE FPDMA QUEUED (SATA 2.6, 13.6; AHCI 1.3, 5.6.4 and
  * 6.2.2.2). Up to 32 requests are with the image at once; each goes between guest memory and the
  * image, in pieces where it is long or its list is. Not modelled: the other queued commands, the
- * D2H frame by which a drive takes a queued command (nothing of it shows but PxCI), a sector in more
- * pieces than a scatter list holds.
+ * D2H frame by which a drive takes a queued command (nothing of it shows but PxCI), a sector in
+ * more pieces than a scatter list holds.
  */
 #include <errno.h>
 #include <string.h>

@@ -248,7 +248,7 @@ static void controller_reset(void **unused) {
     put(GHC, 0x80000003);
     assert_int_equal(get(GHC), 0x80000000);
     assert_int_equal(port_get(DISK, PXCMD) & (ST | FRE | CR | FR), 0);
-    assert_int_equal(port_get(DISK, PXCLB), base(DISK) + LIST); /* AHCI 10.4.3 keeps the addresses */
+    assert_int_equal(port_get(DISK, PXCLB), base(DISK) + LIST); /* 10.4.3 keeps it */
     assert_int_equal(port_get(DISK, PXSIG), 0xffffffff);
     start_port(DISK);
     assert_int_equal(port_get(DISK, PXSIG), 0x00000101);

@@ -317,7 +317,7 @@ static const struct play control_plays[] = {
     { NULL, NULL, NULL, 0, NULL },
 };
 
-static const struct play *const all_plays[] = { control_plays, plays, ide_plays, blk_plays,
+static const struct play *const all_plays[] = { control_plays, plays, ide_plays, ahci_plays, blk_plays,
                                                 hostile_plays };
 
 static const struct play *find_play(const char *name) {

@@ -22,6 +22,7 @@ struct play {
 };
 
 extern const struct play plays[]; /* the guest's ordinary accesses, ends with a NULL name */
+extern const struct play ahci_plays[];
 extern const struct play ide_plays[];
 extern const struct play blk_plays[];
 extern const struct play hostile_plays[];
