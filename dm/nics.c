@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/net.h"
+#include "net/e1000.h"
 #include "net/rtl8139.h"
 #include "netdev.h"
 

@@ -38,13 +38,13 @@ class Guest:
     """One device model and the guest around it.  Answers come as JSON values or strings."""
 
     def __init__(self, argv, directory=None, prefix=(), vcpus=1, memory=56, video=16, domid=1,
-                 pass_fds=(), env=None, sockets=()):
+                 pass_fds=(), env=None, sockets=(), firmware='seabios'):
         self.own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix='hvm-dm-rig.')
         self.log_path = os.path.join(self.directory, 'dm.log')
         command = [os.path.join(build_dir(), 'guest'), '--dir', self.directory,
                    '--log', self.log_path, '--vcpus', str(vcpus), '--memory', str(memory),
-                   '--video', str(video), '--domid', str(domid)]
+                   '--video', str(video), '--domid', str(domid), '--firmware', firmware]
         for path in sockets:                # that must take connections when "running" is written
             command += ['--socket', path]
         command += ['--'] + list(prefix) + list(argv)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest's driver for the disk on port 0 of an AHCI controller (AHCI 1.3): READ DMA EXT, one at a
- * time, and READ FPDMA QUEUED, several at once. An interrupt is served as Linux' driver does it: the
- * controller's status, the port's, what is done, and both cleared.
+ * time, and READ FPDMA QUEUED, several at once. An interrupt is served as Linux' driver does it:
+ * the controller's status, the port's, what is done, and both cleared.
  */
 #include "plays.h"
 

@@ -30,6 +30,7 @@
 #include "process.h"
 #include "store.h"
 
+static const char *firmware = "seabios";
 static unsigned domid = 1, ram_mib = 56, video_mib = 16, vcpus = 1;
 static char preload[4096], *directory = "/tmp", *log_path, *script;
 static const char *sockets[8];
@@ -317,8 +318,8 @@ static const struct play control_plays[] = {
     { NULL, NULL, NULL, 0, NULL },
 };
 
-static const struct play *const all_plays[] = { control_plays, plays, ide_plays, ahci_plays, blk_plays,
-                                                hostile_plays };
+static const struct play *const all_plays[] = { control_plays, plays,     ide_plays,
+                                                ahci_plays,    blk_plays, hostile_plays };
 
 static const struct play *find_play(const char *name) {
     for (unsigned i = 0; i < sizeof all_plays / sizeof *all_plays; i++)
@@ -426,7 +427,7 @@ static void prepare_store(void) {
         { "/local/domain/%u/domid", "1" },
         { "/local/domain/%u/name", "guest" },
         { "/local/domain/%u/vm", "/vm/9a1c0e00-0000-4000-8000-000000000001" },
-        { "/local/domain/%u/hvmloader/bios", "seabios" },
+        { "/local/domain/%u/hvmloader/bios", firmware },
         { "/local/domain/%u/hvmloader/allow-memory-relocate", "0" },
         { "/local/domain/%u/platform/acpi", "1" },
         { "/local/domain/%u/platform/device-model", "qemu_xen" },
@@ -457,7 +458,7 @@ static void end_dm(void) {
 static void usage(void) {
     printf("guest [--memory MIB] [--video MIB] [--vcpus N] [--domid N] [--dir DIRECTORY] [--log "
            "FILE]\n"
-           "      [--preload FAKEXEN.SO] [--socket PATH]... [-c 'COMMAND; COMMAND...'] -- "
+           "      [--firmware NAME] [--preload FAKEXEN.SO] [--socket PATH]... [-c 'COMMAND; COMMAND...'] -- "
            "DEVICE-MODEL "
            "ARGUMENTS...\n\nCommands:\n");
     for (unsigned i = 0; i < sizeof all_plays / sizeof *all_plays; i++)
@@ -471,6 +472,7 @@ static void options(int argc, char **argv) {
         { "memory", 1, NULL, 'm' },  { "video", 1, NULL, 'v' },  { "vcpus", 1, NULL, 'n' },
         { "domid", 1, NULL, 'd' },   { "dir", 1, NULL, 'D' },    { "log", 1, NULL, 'l' },
         { "preload", 1, NULL, 'p' }, { "socket", 1, NULL, 's' }, { "help", 0, NULL, 'h' },
+        { "firmware", 1, NULL, 'f' },
         { NULL, 0, NULL, 0 },
     };
     char self[2048];
@@ -484,6 +486,7 @@ static void options(int argc, char **argv) {
         case 'v': video_mib = (unsigned)atoi(optarg); break;
         case 'n': vcpus = (unsigned)atoi(optarg); break;
         case 'd': domid = (unsigned)atoi(optarg); break;
+        case 'f': firmware = optarg; break;
         case 'D': directory = optarg; break;
         case 'l': log_path = optarg; break;
         case 'p': snprintf(preload, sizeof preload, "%s", optarg); break;
