@@ -16,7 +16,12 @@ const struct field ata_cable_fields[] = {
     F_MAX(struct ata_cable, selected, 1), F_END
 };
 
-enum { FLOATING = 0x7f, FLOATING_WORD = 0xff7f };
+/*
+ * What an empty channel reads as. The standard wants no more than DD7 pulled down (7f), but to a
+ * driver that has DRQ set: Linux polls it a thousand times to see it go. Zeros are a board with all
+ * lines pulled down, and what guests of Xen know.
+ */
+enum { NOBODY = 0 };
 
 static struct ata_drive *selected(struct ata_cable *cable) {
     return &cable->drive[cable->selected];
@@ -44,7 +49,7 @@ void ata_cable_power_on(struct ata_cable *cable) {
 static uint32_t data_read(struct ata_cable *cable, unsigned size) {
     struct ata_drive *d = answering(cable);
     if (!d || d != selected(cable))
-        return d ? 0 : FLOATING_WORD | (uint32_t)FLOATING_WORD << 16;
+        return NOBODY;
     uint8_t bytes[4] = {0};
     ata_data_read(d, bytes, size == 4 ? 4 : 2);
     return load_le32(bytes);
@@ -53,7 +58,7 @@ static uint32_t data_read(struct ata_cable *cable, unsigned size) {
 static uint8_t register_read(struct ata_cable *cable, enum ata_register reg) {
     struct ata_drive *d = answering(cable);
     if (!d)
-        return FLOATING;
+        return NOBODY;
     if (reg == ATA_STATUS && d != selected(cable))
         return 0;
     return ata_read(d, reg);
@@ -151,7 +156,7 @@ static uint64_t control_read(void *dev, uint64_t off, unsigned size) {
     (void)off;
     (void)size;
     if (!d)
-        return FLOATING;
+        return NOBODY;
     return d == selected(cable) ? d->status : 0;
 }
 
