@@ -33,7 +33,8 @@ enum usb_result {
     USB_PENDING, /* `done` will be called, never from inside the call that says so */
 };
 
-enum { USB_CONTROL_MAX = 4096, USB_PORTS_MAX = 16, USB_ENDPOINTS = 16 };
+/* USB_CONTROL_MAX: the longest data stage of a device that usb.c answers for. */
+enum { USB_CONTROL_MAX = 1024, USB_PORTS_MAX = 16, USB_ENDPOINTS = 16, USB_INTERFACES = 8 };
 
 struct usb_device;
 
@@ -62,7 +63,8 @@ struct usb_transfer {
 struct usb_port_ops {
     void (*attached)(void *dev, unsigned port); /* also when it replaces another */
     void (*detached)(void *dev, unsigned port); /* all transfers have ended */
-    void (*ready)(void *dev, unsigned port, unsigned ep, bool in);
+    /* The device may be far behind the port: a hub hands this on to where it is plugged in. */
+    void (*ready)(void *dev, struct usb_device *device, unsigned ep, bool in);
     void (*wakeup)(void *dev, unsigned port); /* remote wakeup: resume signalling */
 };
 
@@ -71,6 +73,7 @@ struct usb_port {
     void *dev;
     unsigned number; /* from 0 */
     unsigned speeds; /* 1 << USB_LOW | ...: which devices fit */
+    bool enabled;    /* kept by its owner: what is behind it hears the bus */
     struct usb_device *device; /* NULL: empty */
 };
 
@@ -80,18 +83,24 @@ struct usb_setup {
     uint16_t value, index, length;
 };
 
-/* What a kind of device does. Standard requests are usb.c's, from the descriptors. */
+/*
+ * What a kind of device does. Standard requests are usb.c's, from the descriptors. struct
+ * usb_device stands first in the device's own struct.
+ */
 struct usb_device_ops {
-    const char *name;           /* "usb-tablet", as in the state stream */
-    const struct state *state;  /* NULL: none beside usb_fields */
-    void (*reset)(struct usb_device *dev); /* bus reset */
+    const struct device_ops *chip; /* for the machine's list; its name is the driver's: "usb-kbd" */
+    /* Bus reset, after the common state's: ends what is PENDING by usb_done(USB_ERROR). Optional.
+     * The chip's own reset is power-on: it calls usb_reset too. */
+    void (*reset)(struct usb_device *dev);
     /*
      * A class or vendor request, or a standard one that usb.c does not know; data has setup->length
-     * bytes of room or of content. Returns the result; *len is set to what IN data there is.
+     * bytes of room (at most USB_CONTROL_MAX) or of content. Returns USB_OK or USB_STALL; *len is
+     * set to what IN data there is. Optional.
      */
     enum usb_result (*control)(struct usb_device *dev, const struct usb_setup *setup,
                                uint8_t *data, size_t *len);
-    /* A transfer on another endpoint than 0. Sets `actual`. */
+    /* A transfer on another endpoint than 0, of a configured device. Sets `actual`. What answers
+     * STALL is halted until the guest clears it. */
     enum usb_result (*data)(struct usb_device *dev, struct usb_transfer *transfer);
     /* Ends a transfer that is PENDING without calling done. NULL where nothing is ever pending. */
     void (*cancel)(struct usb_device *dev, struct usb_transfer *transfer);
@@ -101,15 +110,17 @@ struct usb_device_ops {
     struct usb_port *(*port)(struct usb_device *dev, unsigned number);
     /* Takes over all of endpoint 0, standard requests too (a device of the host). Optional. */
     enum usb_result (*raw)(struct usb_device *dev, struct usb_transfer *transfer);
-    void (*free)(struct usb_device *dev);
 };
 
-/* Descriptors as bytes, as the guest reads them. */
+/*
+ * Descriptors as bytes, as the guest reads them. At SuperSpeed what USB 3 wants different in the
+ * device descriptor (bcdUSB, bMaxPacketSize0) is put in; the qualifier is made from it too.
+ */
 struct usb_descriptors {
-    const uint8_t *device;                /* 18 bytes */
-    const uint8_t *config[4];             /* wTotalLength bytes each, one a speed; NULL: as FULL */
-    const uint8_t *bos;                   /* or NULL */
-    const char *const *strings;           /* from index 1 on, NULL at the end; UTF-8 */
+    const uint8_t *device;      /* 18 bytes */
+    const uint8_t *config[4];   /* wTotalLength bytes each, one a speed; NULL: as FULL */
+    const uint8_t *bos;         /* or NULL */
+    const char *const *strings; /* from index 1 on, NULL at the end; UTF-8 */
 };
 
 struct usb_device {
@@ -118,8 +129,10 @@ struct usb_device {
     enum usb_speed speed; /* as attached */
     unsigned speeds;      /* 1 << USB_FULL | ...: what it can do */
     const char *id;       /* of the -device, or "" */
+    const char *serial;   /* instead of the string that iSerialNumber names, or NULL */
     /* registers */
     uint8_t address, configuration;
+    uint8_t alternate[USB_INTERFACES]; /* settings of the interfaces */
     bool remote_wakeup;
     uint16_t halted[2]; /* endpoints that stall, [out, in] */
     /* hidden state: the control transfer under way */
@@ -131,12 +144,13 @@ struct usb_device {
     struct usb_port *port; /* NULL: not plugged in */
 };
 
-/* The common state of a device: F_STRUCT(struct hid, usb, usb_fields). */
+/* The common state of a device: F_STRUCT(struct hid, usb, usb_fields), and its `loaded`. */
 extern const struct field usb_fields[];
+bool usb_loaded(const struct usb_device *dev, char *why, size_t why_len);
 
 /* ---- for controllers and hubs ---- */
 
-/* The device at address `addr` on or behind the port, or NULL. */
+/* The device at address `addr` on or behind the port if traffic gets there, or NULL. */
 struct usb_device *usb_find(struct usb_port *port, uint8_t addr);
 /* Bus reset: address 0, unconfigured, nothing halted, transfers ended. */
 void usb_reset(struct usb_device *dev);
@@ -149,7 +163,8 @@ void usb_cancel(struct usb_transfer *transfer);
 /* False: the port is taken, or no speed of the device fits. */
 bool usb_attach(struct usb_port *port, struct usb_device *dev);
 void usb_detach(struct usb_device *dev); /* the guest sees it go; the device stays the caller's */
-/* A path such as "1.3" from a list of root ports; "" or NULL is the first that is empty. */
+/* A path such as "1.3" (ports count from 1) from a list of root ports; "" or NULL is the first that
+ * is empty, root ports before those of hubs. NULL: there is none. */
 struct usb_port *usb_find_port(struct usb_port *ports, unsigned n, const char *path);
 
 /* ---- for devices ---- */
