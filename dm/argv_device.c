@@ -42,8 +42,8 @@ static const struct driver {
     {"vmxnet3", NULL, DEVICE_NIC, "vif= with model=vmxnet3", "the VMXNET3 network card"},
     {"piix3-usb-uhci", NULL, DEVICE_USB_HOST, "usbversion=1", "USB"},
     {"piix4-usb-uhci", NULL, DEVICE_USB_HOST, NULL, "USB"},
-    {"usb-ehci", NULL, DEVICE_USB_HOST, "usbctrl=", "USB 2.0"},
-    {"ich9-usb-ehci1", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
+    {"usb-ehci", NULL, DEVICE_USB_HOST, "usbctrl=", "USB 2.0 (EHCI)"},
+    {"ich9-usb-ehci1", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0 (EHCI)"},
     {"ich9-usb-uhci1", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
     {"ich9-usb-uhci2", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
     {"ich9-usb-uhci3", NULL, DEVICE_USB_HOST, "usbversion=2", "USB 2.0"},
@@ -52,6 +52,7 @@ static const struct driver {
     {"usb-tablet", NULL, DEVICE_USB, "usbdevice=\"tablet\"", "the USB tablet"},
     {"usb-mouse", NULL, DEVICE_USB, "usbdevice=\"mouse\"", "the USB mouse"},
     {"usb-kbd", NULL, DEVICE_USB, "usbdevice=\"keyboard\"", "the USB keyboard"},
+    {"usb-hub", NULL, DEVICE_USB, NULL, "a USB hub"},
     {"usb-storage", NULL, DEVICE_USB, NULL, "USB storage"},
     {"usb-host", NULL, DEVICE_USB, "usbdev=", "handing a USB device of the host to the guest"},
     {"usb-redir", NULL, DEVICE_USB, "spiceusbredirection", "USB redirection"},
@@ -128,15 +129,10 @@ bad:
                       device->opts->text, mac);
 }
 
-bool parse_device(struct parse *p, const char *origin, const char *text) {
-    const struct opts *o = opts_parse(p, origin, text, "driver", NULL);
-    if (!o)
-        return false;
-    if (!*o->head)
-        return parse_fail(p, "%s %s: no driver is named", origin, text);
+static bool take_device(struct parse *p, const struct opts *o, struct config_device *device) {
     const struct driver *driver = find_driver(o->head);
-    const char *id = opts_get(o, "id");
-    struct config_device device = {
+    const char *id = opts_get(o, "id"), *addr = opts_get(o, "addr"), *mac = opts_get(o, "mac");
+    *device = (struct config_device){
         .kind = driver ? driver->kind : DEVICE_OTHER,
         .driver = o->head,
         .name = driver ? driver->name : o->head,
@@ -144,12 +140,22 @@ bool parse_device(struct parse *p, const char *origin, const char *text) {
         .devfn = -1,
         .opts = o,
     };
-    for (unsigned i = 0; id && i < p->config->device_count; i++)
-        if (!strcmp(p->devices[i].id, id))
-            return parse_fail(p, "%s %s: there is a device \"%s\" already", origin, text, id);
-    const char *addr = opts_get(o, "addr"), *mac = opts_get(o, "mac");
-    if ((addr && !take_addr(p, &device, addr)) || (mac && !take_mac(p, &device, mac)))
+    return (!addr || take_addr(p, device, addr)) && (!mac || take_mac(p, device, mac));
+}
+
+bool parse_device(struct parse *p, const char *origin, const char *text) {
+    const struct opts *o = opts_parse(p, origin, text, "driver", NULL);
+    struct config_device device;
+    if (!o)
         return false;
+    if (!*o->head)
+        return parse_fail(p, "%s %s: no driver is named", origin, text);
+    if (!take_device(p, o, &device))
+        return false;
+    for (unsigned i = 0; *device.id && i < p->config->device_count; i++)
+        if (!strcmp(p->devices[i].id, device.id))
+            return parse_fail(p, "%s %s: there is a device \"%s\" already", origin, text,
+                              device.id);
     p->devices[p->config->device_count++] = device;
     return true;
 }
@@ -252,6 +258,12 @@ static bool resolve_device(struct parse *p, struct config_device *device) {
                               chardev);
     }
     return true;
+}
+
+bool config_device(const struct opts *opts, struct config_device *device, char *why,
+                   size_t why_len) {
+    struct parse p = {.why = why, .why_len = why_len};
+    return take_device(&p, opts, device) && check_keys(&p, device);
 }
 
 bool resolve_devices(struct parse *p) {

@@ -33,6 +33,9 @@ struct board {
     struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
     struct kernel *kernel; /* NULL: no -kernel */
     struct nics *nics;     /* nics.c's own; NULL: no NIC */
+    /* USB (usb.c): controllers in their order, devices the newest first */
+    struct usb_host *usb_hosts;
+    struct usb_plugged *usb_plugged;
     /* ISA lines: each is the wire-OR of what hangs on it */
     uint32_t isa_inputs[ISA_IRQS];
     unsigned isa_taken[ISA_IRQS];
@@ -49,6 +52,9 @@ struct irq board_isa(struct board *board, unsigned irq);
 
 /* Puts a chip into the machine's list; the order is that of reset and save. */
 void board_add(struct board *board, const struct device_ops *ops, void *dev, const char *id);
+
+/* Takes it out again; it is the caller's to free. */
+void board_remove(struct board *board, const void *dev);
 
 /* A firmware image for as long as the board lives; false with board->why. */
 bool board_rom(struct board *board, const char *name, const uint8_t **bytes, uint32_t *len);

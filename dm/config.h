@@ -230,6 +230,13 @@ const struct config_chardev *config_chardev(const struct config *config, const c
 const char *config_global(const struct config *config, const char *driver, const char *property);
 
 /*
+ * A device from its options, as -device takes it: kind, names, address; false: `why` is a sentence.
+ * Nothing it refers to is looked up. The device points into the options.
+ */
+bool config_device(const struct opts *opts, struct config_device *device, char *why,
+                   size_t why_len);
+
+/*
  * Where in xl.cfg a device comes from and what it belongs to, for a refusal such as
  * `-device intel-hda (soundhw="hda"): sound is not implemented`.
  */

@@ -107,7 +107,8 @@ static void eject_wire(void *board, unsigned slot) {
         struct pci_function *fn = pci_find(m->pci, slot << 3 | f);
         if (fn && fn->hotplug) {
             log_info("the guest ejected %s at %02x.%u", fn->name, slot, f);
-            pci_remove(fn);
+            if (!usb_ejected(m->board, fn))
+                pci_remove(fn);
         }
     }
 }
@@ -120,6 +121,15 @@ static void deferred_reset(void *arg) {
 void board_add(struct board *b, const struct device_ops *ops, void *dev, const char *id) {
     struct machine *m = b->machine;
     m->devices[m->device_count++] = (struct device){ops, dev, id};
+}
+
+void board_remove(struct board *b, const void *dev) {
+    struct machine *m = b->machine;
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->device_count; i++)
+        if (m->devices[i].dev != dev)
+            m->devices[n++] = m->devices[i];
+    m->device_count = n;
 }
 
 bool board_rom(struct board *b, const char *name, const uint8_t **bytes, uint32_t *len) {
@@ -557,6 +567,24 @@ bool machine_plug_cpu(struct machine *m, unsigned cpu) {
         return false;
     acpi_gpe_cpu_up(m->board->gpe, cpu);
     return true;
+}
+
+bool machine_plug(struct machine *m, const struct config_device *device, char *why,
+                  size_t why_len) {
+    struct board *b = m->board;
+    b->why = why;
+    b->why_len = why_len;
+    if (device->kind == DEVICE_USB || device->kind == DEVICE_USB_HOST)
+        return usb_plug(b, device);
+    return refuse(b, "hot-plug of this device is not implemented");
+}
+
+bool machine_unplug(struct machine *m, const char *id, char *why, size_t why_len) {
+    struct board *b = m->board;
+    b->why = why;
+    b->why_len = why_len;
+    *why = 0;
+    return usb_unplug(b, id);
 }
 
 bool machine_cpu_online(const struct machine *m, unsigned cpu) {

@@ -21,6 +21,7 @@
 #include "core/pci.h"
 
 struct config;
+struct config_device;
 struct pv;
 
 /* The names are those of query-status. */
@@ -120,5 +121,14 @@ struct drive *machine_drive(struct machine *machine, const char *id); /* by eith
  */
 bool machine_plug_cpu(struct machine *machine, unsigned cpu);
 bool machine_cpu_online(const struct machine *machine, unsigned cpu);
+
+/*
+ * device_add, device_del. What lives on after the call is copied from the config_device. Unplug is
+ * false where there is no such device that could be unplugged; a `why` that is not empty says that
+ * it won't be. It may take until the guest lets go of it.
+ */
+bool machine_plug(struct machine *machine, const struct config_device *device, char *why,
+                  size_t why_len);
+bool machine_unplug(struct machine *machine, const char *id, char *why, size_t why_len);
 
 #endif

@@ -264,8 +264,9 @@ static bool vnc_password(void *arg, const char *password, char *why, size_t why_
 static const struct qmp_ops qmp_ops = {
     .run = machine_run, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
-    .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .open_image = open_image,
-    .quit = quit, .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_password = vnc_password,
+    .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .plug = machine_plug,
+    .unplug = machine_unplug, .open_image = open_image, .quit = quit,
+    .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_password = vnc_password,
 };
 
 static bool qmp_up(struct run *run) {

@@ -1,34 +1,359 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * See usb.h.
+ * See usb.h. A controller with id= "usb" has the bus "usb.0"; the built-in one's is "usb-bus.0". A
+ * device without port= goes where guests of libxl are used to find it: to the first free port, but
+ * the last one of a controller with two gets a hub, which takes what comes then.
  */
 #include "usb.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "board.h"
 #include "config.h"
+#include "core/bits.h"
+#include "core/mem.h"
+#include "pc/acpi_gpe.h"
+#include "usb/hid.h"
+#include "usb/hub.h"
+#include "usb/uhci.h"
 
-bool usb_add_builtin(struct board *b) {
-    snprintf(b->why, b->why_len, "-usb (usb=1): USB is not implemented");
+enum { ID_LEN = 64, PATH_LEN = 32 };
+
+struct usb_host {
+    struct usb_host *next;
+    char id[ID_LEN];  /* of the -device, or what it is called without one */
+    char bus[ID_LEN]; /* "usb.0" */
+    void *dev;
+    struct usb_port *ports;
+    unsigned port_count;
+    struct pci_function *fn;
+};
+
+struct usb_plugged {
+    struct usb_plugged *next;
+    struct usb_host *host;
+    struct usb_device *dev;
+    char id[ID_LEN]; /* of the -device, or bus and port */
+    char serial[ID_LEN];
+};
+
+static bool refuse(struct board *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static bool refuse(struct board *b, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(b->why, b->why_len, fmt, ap);
+    va_end(ap);
     return false;
 }
 
+static bool id_fits(struct board *b, const struct config_device *device) {
+    return strlen(device->id) < ID_LEN - 8 ||
+           refuse(b, "-device %s: id=: at most %d characters", device->opts->text, ID_LEN - 9);
+}
+
+/* ---- controllers ---- */
+
+static struct usb_host *host_new(struct board *b, const char *id) {
+    struct usb_host *host = mem_new(sizeof(*host)), **end = &b->usb_hosts;
+    unsigned n = 0;
+    for (; *end; end = &(*end)->next)
+        n++;
+    *end = host;
+    if (*id)
+        snprintf(host->id, sizeof(host->id), "%s", id);
+    else if (n)
+        snprintf(host->id, sizeof(host->id), "usb-bus%u", n);
+    else
+        snprintf(host->id, sizeof(host->id), "usb-bus");
+    snprintf(host->bus, sizeof(host->bus), "%.50s.0", host->id);
+    return host;
+}
+
+static void host_forget(struct board *b, struct usb_host *host) {
+    struct usb_host **p = &b->usb_hosts;
+    while (*p != host)
+        p = &(*p)->next;
+    *p = host->next;
+    mem_free(host);
+}
+
+static bool add_uhci(struct board *b, uint16_t device_id, unsigned devfn, const char *id) {
+    struct machine *m = b->machine;
+    struct usb_host *host = host_new(b, id);
+    struct uhci *uhci = uhci_new(&(struct uhci_pins){
+        .pci = m->pci, .io = m->io, .clock = m->clock, .devfn = devfn, .device_id = device_id,
+        .int_pin = 4, .qdev_id = *id ? host->id : NULL});
+    if (!uhci) {
+        host_forget(b, host);
+        return refuse(b, "USB controller \"%s\": the PCI slot is taken, or none is free", id);
+    }
+    host->dev = uhci;
+    host->ports = uhci_ports(uhci);
+    host->port_count = UHCI_PORTS;
+    host->fn = uhci_function(uhci);
+    board_add(b, &uhci_device, uhci, host->id);
+    return true;
+}
+
+bool usb_add_builtin(struct board *b) {
+    return add_uhci(b, UHCI_PIIX3, 1 << 3 | 2, "");
+}
+
 bool usb_add_host(struct board *b, const struct config_device *device) {
+    unsigned devfn = device->devfn >= 0 ? (unsigned)device->devfn : PCI_DEVFN_FREE;
+    if (!id_fits(b, device))
+        return false;
+    if (!strcmp(device->name, "piix3-usb-uhci"))
+        return add_uhci(b, UHCI_PIIX3, devfn, device->id);
+    if (!strcmp(device->name, "piix4-usb-uhci"))
+        return add_uhci(b, UHCI_PIIX4, devfn, device->id);
     config_refuse(device, b->why, b->why_len);
     return false;
 }
 
+/* ---- where a device goes ---- */
+
+static bool is_root(const struct usb_host *host, const struct usb_port *port) {
+    return port >= host->ports && port < host->ports + host->port_count;
+}
+
+/* "2.1": a hub is the `dev` of its ports. */
+static size_t path_of(const struct usb_host *host, const struct usb_port *port, char *path,
+                      size_t len) {
+    size_t n = 0;
+    if (!is_root(host, port)) {
+        const struct usb_device *hub = port->dev;
+        n = path_of(host, hub->port, path, len);
+        n += (size_t)snprintf(path + n, len - n, ".");
+    }
+    return n + (size_t)snprintf(path + n, len - n, "%u", port->number + 1);
+}
+
+static struct usb_host *find_bus(struct board *b, const char *bus) {
+    for (struct usb_host *host = b->usb_hosts; host; host = host->next)
+        if (!strcmp(host->bus, bus))
+            return host;
+    return NULL;
+}
+
+static unsigned free_roots(const struct usb_host *host) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < host->port_count; i++)
+        n += !host->ports[i].device;
+    return n;
+}
+
+static void plug_in(struct board *b, struct usb_host *host, struct usb_port *port,
+                    struct usb_plugged *p, const char *id) {
+    char path[PATH_LEN];
+    path_of(host, port, path, sizeof(path));
+    p->host = host;
+    if (*id)
+        snprintf(p->id, sizeof(p->id), "%s", id);
+    else
+        snprintf(p->id, sizeof(p->id), "%.40s/%.20s", host->bus, path);
+    unsigned devfn = host->fn->devfn;
+    size_t n = strlen(p->serial);
+    snprintf(p->serial + n, sizeof(p->serial) - n, "-0000:00:%02x.%u-%.20s", devfn >> 3, devfn & 7,
+             path);
+    p->dev->id = p->id;
+    board_add(b, p->dev->ops->chip, p->dev, p->id);
+    p->next = b->usb_plugged;
+    b->usb_plugged = p;
+}
+
+static const struct usb_kind {
+    const char *name;
+    const char *plain;  /* in -usbdevice, or NULL */
+    const char *serial; /* the first part of its serial number */
+    enum hid_kind hid;  /* HID_KINDS: a hub */
+} kinds[] = {
+    {"usb-tablet", "tablet", "28754", HID_TABLET},
+    {"usb-mouse", "mouse", "89126", HID_MOUSE},
+    {"usb-kbd", "keyboard", "68284", HID_KEYBOARD},
+    {"usb-hub", NULL, "314159", HID_KINDS},
+};
+
+static struct usb_plugged *make(struct board *b, const struct usb_kind *kind) {
+    struct usb_plugged *p = mem_new(sizeof(*p));
+    snprintf(p->serial, sizeof(p->serial), "%s", kind->serial);
+    if (kind->hid == HID_KINDS)
+        p->dev = hub_new(NULL, p->serial);
+    else
+        p->dev = hid_new(&(struct hid_pins){.kind = kind->hid, .input = b->machine->input,
+                                            .clock = b->machine->clock, .serial = p->serial});
+    return p;
+}
+
+static void unmake(struct usb_plugged *p) {
+    p->dev->ops->chip->free(p->dev);
+    mem_free(p);
+}
+
+/* Into that port, which was found by find_place. */
+static bool attach(struct board *b, struct usb_host *host, struct usb_port *port,
+                   const struct usb_kind *kind, const char *id) {
+    if (b->machine->device_count == MACHINE_DEVICES)
+        return refuse(b, "%s: the machine has %d devices already", kind->name, MACHINE_DEVICES);
+    struct usb_plugged *p = make(b, kind);
+    plug_in(b, host, port, p, id);
+    if (usb_attach(port, p->dev))
+        return true;
+    board_remove(b, p->dev);
+    b->usb_plugged = p->next;
+    unmake(p);
+    return refuse(b, "%s: port %u of \"%s\" is taken, or is not for a device of this speed",
+                  kind->name, port->number + 1, host->bus);
+}
+
+/* The last root port of a small controller becomes a hub's before it is used up. */
+static bool save_last_port(struct board *b, struct usb_host *host, const struct usb_kind *kind) {
+    if (host->port_count > UHCI_PORTS || kind->hid == HID_KINDS || free_roots(host) != 1)
+        return true;
+    return attach(b, host, usb_find_port(host->ports, host->port_count, NULL),
+                  &kinds[ARRAY_LEN(kinds) - 1], "");
+}
+
+static bool place(struct board *b, const struct usb_kind *kind, const char *bus, const char *path,
+                  const char *id) {
+    struct usb_host *host = bus ? find_bus(b, bus) : b->usb_hosts;
+    if (!host && bus)
+        return refuse(b, "%s: there is no USB bus \"%s\"", kind->name, bus);
+    if (!host)
+        return refuse(b, "%s: there is no USB controller (usb=1, usbversion= or usbctrl=)",
+                      kind->name);
+    if (!path && !save_last_port(b, host, kind))
+        return false;
+    struct usb_port *port = usb_find_port(host->ports, host->port_count, path);
+    if (!port)
+        return refuse(b, "%s: there is no %s%s on \"%s\"", kind->name,
+                      path ? "port " : "free port", path ? path : "", host->bus);
+    return attach(b, host, port, kind, id);
+}
+
 bool usb_add_device(struct board *b, const struct config_device *device) {
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(kinds[i].name, device->name))
+            return id_fits(b, device) &&
+                   place(b, &kinds[i], opts_get(device->opts, "bus"),
+                         opts_get(device->opts, "port"), device->id);
     config_refuse(device, b->why, b->why_len);
     return false;
 }
 
 bool usb_add_named(struct board *b, const char *name) {
-    snprintf(b->why, b->why_len, "-usbdevice %s (usbdevice=): USB is not implemented", name);
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].plain && !strcmp(kinds[i].plain, name))
+            return place(b, &kinds[i], NULL, NULL, "");
+    return refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse and "
+                  "keyboard", name);
+}
+
+/* ---- while the guest runs ---- */
+
+static struct usb_host *find_host(struct board *b, const char *id) {
+    for (struct usb_host *host = b->usb_hosts; host; host = host->next)
+        if (!strcmp(host->id, id))
+            return host;
+    return NULL;
+}
+
+static struct usb_plugged *find_plugged(struct board *b, const char *id) {
+    for (struct usb_plugged *p = b->usb_plugged; p; p = p->next)
+        if (!strcmp(p->id, id))
+            return p;
+    return NULL;
+}
+
+bool usb_plug(struct board *b, const struct config_device *device) {
+    if (*device->id && (find_host(b, device->id) || find_plugged(b, device->id)))
+        return refuse(b, "there is a device \"%s\" already", device->id);
+    if (device->kind == DEVICE_USB)
+        return usb_add_device(b, device);
+    if (!b->gpe)
+        return refuse(b, "without ACPI (acpi=0) the guest would not notice");
+    if (b->machine->device_count == MACHINE_DEVICES)
+        return refuse(b, "the machine has %d devices already", MACHINE_DEVICES);
+    if (!usb_add_host(b, device))
+        return false;
+    struct usb_host *host = b->usb_hosts;
+    while (host->next)
+        host = host->next;
+    host->fn->hotplug = true;
+    acpi_gpe_slot_up(b->gpe, host->fn->devfn >> 3);
+    return true;
+}
+
+static void remove_plugged(struct board *b, struct usb_plugged *p) {
+    struct usb_plugged **at = &b->usb_plugged;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    board_remove(b, p->dev);
+    unmake(p);
+}
+
+static bool is_behind(const struct usb_plugged *p, const struct usb_device *hub) {
+    const struct usb_port *port = p->dev->port;
+    while (port && !is_root(p->host, port)) {
+        const struct usb_device *parent = port->dev;
+        if (parent == hub)
+            return true;
+        port = parent->port;
+    }
+    return false;
+}
+
+/* A device with all that is behind it; NULL: all of the controller. */
+static void remove_below(struct board *b, struct usb_host *host, struct usb_device *hub) {
+    for (struct usb_plugged *p = b->usb_plugged, *next; p; p = next) {
+        next = p->next;
+        if (p->host == host && (!hub || is_behind(p, hub))) {
+            remove_plugged(b, p);
+            next = b->usb_plugged; /* the list begins anew */
+        }
+    }
+}
+
+static void remove_host(struct board *b, struct usb_host *host) {
+    remove_below(b, host, NULL);
+    board_remove(b, host->dev);
+    uhci_device.free(host->dev);
+    host_forget(b, host);
+}
+
+bool usb_unplug(struct board *b, const char *id) {
+    struct usb_plugged *p = find_plugged(b, id);
+    struct usb_host *host = find_host(b, id);
+    if (p) {
+        remove_below(b, p->host, p->dev);
+        remove_plugged(b, p);
+    } else if (host && host->fn->hotplug && b->gpe) {
+        acpi_gpe_slot_down(b->gpe, host->fn->devfn >> 3);
+    } else if (host) {
+        refuse(b, "the machine started with it");
+    }
+    return p || host;
+}
+
+bool usb_ejected(struct board *b, struct pci_function *fn) {
+    for (struct usb_host *host = b->usb_hosts; host; host = host->next)
+        if (host->fn == fn) {
+            remove_host(b, host);
+            return true;
+        }
     return false;
 }
 
 void usb_free(struct board *b) {
-    (void)b;
+    while (b->usb_plugged) {
+        struct usb_plugged *p = b->usb_plugged;
+        b->usb_plugged = p->next;
+        mem_free(p);
+    }
+    while (b->usb_hosts)
+        host_forget(b, b->usb_hosts);
 }

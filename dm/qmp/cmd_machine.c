@@ -2,7 +2,7 @@
 /*
  * Commands on the machine as a whole: run and stop it, its buttons, its CPUs, what is plugged in.
  *
- * Not modelled: hot-plug of PCI functions and USB devices.
+ * Not modelled: hot-plug of PCI functions but USB controllers.
  */
 #include <stdio.h>
 #include <string.h>
@@ -197,21 +197,57 @@ static struct json_object *add_cpu(struct call *call) {
     return NULL;
 }
 
+enum { PLUG_KEYS = 16 };
+
+/* A member as an option of the command line would have it. */
+static bool plug_key(struct opt *kv, const char *key, struct json_object *value, char number[24]) {
+    bool truth = json_object_is_type(value, json_type_boolean);
+    *kv = (struct opt){key, number};
+    if (json_object_is_type(value, json_type_int))
+        snprintf(number, 24, "%lld", (long long)json_object_get_int64(value));
+    else if (truth)
+        kv->val = json_object_get_boolean(value) ? "on" : "off";
+    else
+        kv->val = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                               : NULL;
+    return kv->val;
+}
+
 static struct json_object *cmd_device_add(struct call *call) {
     const char *driver = arg_text(call, "driver");
     if (!strcmp(driver, CPU_TYPE))
         return add_cpu(call);
-    const char *what = "hot-plug of this device";
+    const struct qmp_ops *ops = call->qmp->ops;
+    struct opt kv[PLUG_KEYS];
+    struct opts opts = {.origin = "device_add", .text = driver, .head = driver, .kv = kv};
+    struct config_device device;
+    char why[512] = "hot-plug is not implemented", numbers[PLUG_KEYS][24];
     if (!strcmp(driver, "xen-pci-passthrough"))
-        what = "PCI passthrough (pci=)";
-    else if (!strncmp(driver, "usb-", 4) || strstr(driver, "-usb-"))
-        what = "hot-plug of USB (usbctrl=, usbdev=)";
-    return call_fail(call, GENERIC_ERROR, "device_add %.64s: %s is not implemented", driver, what);
+        return call_fail(call, GENERIC_ERROR, "device_add %s: PCI passthrough (pci=) is not "
+                         "implemented", driver);
+    json_object_object_foreach(call->args, key, value) {
+        if (opts.count == PLUG_KEYS)
+            return call_fail(call, GENERIC_ERROR, "device_add %.64s: too many keys", driver);
+        if (!strcmp(key, "driver"))
+            value = NULL;
+        else if (!plug_key(&kv[opts.count], key, value, numbers[opts.count]))
+            return call_fail(call, GENERIC_ERROR, "device_add %.64s: %.64s must be a string, a "
+                             "number or a truth value", driver, key);
+        opts.count += value != NULL;
+    }
+    if (!config_device(&opts, &device, why, sizeof(why)) || !ops->plug ||
+        !ops->plug(call->qmp->machine, &device, why, sizeof(why)))
+        return call_fail(call, GENERIC_ERROR, "device_add %.64s: %s", driver, why);
+    return NULL;
 }
 
 static struct json_object *cmd_device_del(struct call *call) {
     const char *id = arg_text(call, "id");
     const struct config *config = call->qmp->config;
+    const struct qmp_ops *ops = call->qmp->ops;
+    char why[512] = "";
+    if (ops->unplug && ops->unplug(call->qmp->machine, id, why, sizeof(why)))
+        return *why ? call_fail(call, GENERIC_ERROR, "device_del %.64s: %s", id, why) : NULL;
     for (unsigned i = 0; i < config->device_count; i++)
         if (!strcmp(config->devices[i].id, id))
             return call_fail(call, GENERIC_ERROR, "device_del %.64s: removing a device that the "

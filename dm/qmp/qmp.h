@@ -12,6 +12,7 @@
 
 struct block;
 struct config;
+struct config_device;
 struct loop;
 struct machine;
 struct qmp;
@@ -43,6 +44,9 @@ struct qmp_ops {
     bool (*wakeup)(struct machine *machine);
     bool (*plug_cpu)(struct machine *machine, unsigned cpu);
     bool (*cpu_online)(const struct machine *machine, unsigned cpu);
+    bool (*plug)(struct machine *machine, const struct config_device *device, char *why,
+                 size_t why_len);
+    bool (*unplug)(struct machine *machine, const char *id, char *why, size_t why_len);
     /* NULL: `why` is a sentence. */
     struct block *(*open_image)(struct machine *machine, const struct qmp_image *image, char *why,
                                 size_t why_len);
