@@ -74,7 +74,7 @@ enum { STRING_MAKER = 1, STRING_PRODUCT, STRING_SERIAL };
 enum { CONFIG_LEN = 9 + 9 + 9 + 7, HID_AT = 9 + 9 };
 
 static const uint8_t device_descriptor[18] = {
-    18, 1, 0x00, 0x01, 0, 0, 0, 8, 0x27, 0x06, 0x01, 0x00, 0x00, 0x00, STRING_MAKER,
+    18, 1, 0x10, 0x01, 0, 0, 0, 8, 0x27, 0x06, 0x01, 0x00, 0x00, 0x00, STRING_MAKER,
     STRING_PRODUCT, STRING_SERIAL, 1,
 };
 

@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""USB over the socket engine: the controller's registers and transfers as a driver makes them, compared
+with another device model where one is installed; plugging by the monitor.
+
+    tests/proto/qtest_usb.py [--dm PATH] [--oracle PATH] [NAME...]
+"""
+import os
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import qtest_pc
+from qtest_pc import Failure, expect, test
+from qtest_client import QtestError
+
+qtest_pc.TESTS.clear()
+TABLET = ('-nodefaults', '-usb', '-usbdevice', 'tablet')
+DEVFN, BASE = 1 << 3 | 2, 0xc040
+CMD, STS, INTR, FRNUM, LIST, SOF, PORT = BASE, BASE + 2, BASE + 4, BASE + 6, BASE + 8, BASE + 12, BASE + 16
+FRAMES, QH, TD, DATA = 0x10000, 0x20000, 0x30000, 0x40000
+IN, OUT, SETUP = 0x69, 0xe1, 0x2d
+ACTIVE, STALLED, MS = 1 << 23, 1 << 22, 1000000
+
+qtest_pc.REASONS = {
+    'registers': {
+        'status, halted': 'halted is how it is while stopped, not an event that is taken note of',
+        'port 1': 'D+ of a full-speed device is high (UHCI 1.1, 2.1.7, bits 5:4)',
+        'port 1, change acknowledged': 'D+ as before',
+        'port 1, enabled': 'D+ as before',
+        'port 1, suspended': 'D+ as before',
+        'frame number is written': 'eleven bits (2.1.4)',
+        'SOFMOD': 'seven bits (2.1.6)',
+        'LEGSUP': 'the PIIX3 has the register; QEMU does not',
+        'port 1, in reset': 'a port is disabled while it is reset (2.1.7, bit 9)',
+    },
+    # the strings themselves are compared
+    'descriptors': {
+        'report': 'five buttons, where QEMU 7.2 has three',
+        'configuration': 'the length of the report descriptor; QEMU 7.2 claims a boot protocol that '
+                         'a tablet has none of',
+        'string 1': 'other numbers of strings', 'string 2': 'other numbers of strings',
+        'string 3': 'other numbers of strings', 'device': 'ours is a device of USB 1.1; other numbers of strings',
+    },
+}
+
+
+class Usb:
+    """A driver: the queue is one QH that every frame points to."""
+
+    def __init__(self, q):
+        self.q = q
+        q.config_write(DEVFN, 0x20, BASE)
+        q.config_write(DEVFN, 4, 5, 2)
+        q.memwrite(FRAMES, struct.pack('<I', QH | 2) * 1024)
+        q.memwrite(QH, struct.pack('<II', 1, 1))
+
+    def start(self):
+        q = self.q
+        q.outl(LIST, FRAMES)
+        q.outw(CMD, 0xc1)
+
+    def reset_port(self, n=0):
+        q = self.q
+        q.outw(PORT + 2 * n, 0x200)
+        q.clock_step(50 * MS)
+        q.outw(PORT + 2 * n, 0)
+        q.clock_step(1 * MS)
+        q.outw(PORT + 2 * n, 0x0e)
+
+    def submit(self, *packets):
+        """Packets of (pid, address, endpoint, length, buffer); returns their statuses in the end."""
+        q = self.q
+        for i, (pid, addr, ep, n, buffer) in enumerate(packets):
+            link = TD + 16 * (i + 1) | 4 if i + 1 < len(packets) else 1
+            q.memwrite(TD + 16 * i, struct.pack('<IIII', link, ACTIVE | 3 << 27 | 1 << 29,
+                                                pid | addr << 8 | ep << 15 | (n - 1 & 0x7ff) << 21, buffer))
+        q.writel(QH + 4, TD)
+        for _ in range(100):
+            q.clock_step(1 * MS)
+            status = [q.readl(TD + 16 * i + 4) for i in range(len(packets))]
+            if not status[-1] & ACTIVE or any(s & STALLED for s in status):
+                break
+            if any(not s & ACTIVE and (s + 1 & 0x7ff) < p[3] for s, p in zip(status, packets)):
+                break # short: the queue waits
+        q.writel(QH + 4, 1)
+        return status
+
+    def control(self, addr, request_type, request, value, index, length, packet=64):
+        """The data of an IN request, b'' of one without data, or None after a STALL."""
+        q = self.q
+        q.memwrite(DATA, struct.pack('<BBHHH', request_type, request, value, index, length))
+        packets = [(SETUP, addr, 0, 8, DATA)]
+        for at in range(0, length, packet):
+            packets.append((IN, addr, 0, min(packet, length - at), DATA + 64 + at))
+        if not length:
+            packets.append((IN, addr, 0, 0, 0))
+        status = self.submit(*packets)
+        if any(s & STALLED for s in status):
+            return None
+        n = sum(s + 1 & 0x7ff for s in status[1:] if not s & ACTIVE)
+        if length:
+            self.submit((OUT, addr, 0, 0, 0))
+        return q.memread(DATA + 64, n) if n else b''
+
+    def configure(self, addr=5):
+        expect(self.control(0, 0, 5, addr, 0, 0), b'', 'SET_ADDRESS')
+        expect(self.control(addr, 0, 9, 1, 0, 0), b'', 'SET_CONFIGURATION')
+
+
+@test(*TABLET)
+def test_registers(q, seen):
+    """UHCI 1.1, 2."""
+    u = Usb(q)
+    seen['id'] = q.config_read(DEVFN, 0)
+    seen['class'] = q.config_read(DEVFN, 8)
+    seen['pin'] = q.config_read(DEVFN, 0x3d, 1)
+    seen['SBRN'] = q.config_read(DEVFN, 0x60, 1)
+    seen['LEGSUP'] = q.config_read(DEVFN, 0xc0, 2)
+    seen['subsystem'] = q.config_read(DEVFN, 0x2c)
+    seen['command'] = q.inw(CMD)
+    seen['status'] = q.inw(STS)
+    q.outw(STS, 0x3f)
+    seen['status, halted'] = q.inw(STS)
+    seen['SOF'] = q.inb(SOF)
+    q.outb(SOF, 0xff)
+    seen['SOFMOD'] = q.inb(SOF)
+    q.outw(FRNUM, 0xffff)
+    seen['frame number is written'] = q.inw(FRNUM)
+    q.outl(LIST, 0xffffffff)
+    expect(q.inl(LIST), 0xfffff000, 'FLBASEADD is aligned')
+    q.outw(INTR, 0xffff)
+    seen['INTR'] = q.inw(INTR) & 0x0f
+    seen['port 1'] = q.inw(PORT)
+    seen['port 2'] = q.inw(PORT + 2)
+    seen['port 3'] = q.inw(PORT + 4)
+    q.outw(PORT, 2)
+    seen['port 1, change acknowledged'] = q.inw(PORT)
+    q.outw(PORT, 0x200)
+    seen['port 1, in reset'] = q.inw(PORT)
+    q.outw(PORT, 0)
+    q.outw(PORT, 4)
+    seen['port 1, enabled'] = q.inw(PORT)
+    q.outw(PORT, 0x1004)
+    seen['port 1, suspended'] = q.inw(PORT)
+    q.outw(PORT, 4)
+    q.outw(CMD, 2)
+    expect(q.inw(CMD), 0, 'HCRESET ends')
+    u.start()
+    q.clock_step(10 * MS)
+    expect(q.inw(STS) & 0x20, 0, 'it runs')
+    seen['command, running'] = q.inw(CMD)
+    n = q.inw(FRNUM)
+    q.clock_step(100 * MS)
+    expect(abs((q.inw(FRNUM) - n) % 2048 - 100) < 3, True, 'a frame is a millisecond')
+    q.outw(CMD, 0)
+    q.clock_step(2 * MS)
+    expect(q.inw(STS) & 0x20, 0x20, 'it has halted')
+
+
+@test(*TABLET)
+def test_descriptors(q, seen):
+    """USB 2.0, 9.4 and HID 1.11, 7.1, as far as a tablet goes."""
+    u = Usb(q)
+    u.start()
+    u.reset_port()
+    seen['device'] = u.control(0, 0x80, 6, 0x100, 0, 18)
+    expect(seen['device'][8:12], bytes.fromhex('27060100'), 'the tablet')
+    u.configure()
+    head = u.control(5, 0x80, 6, 0x200, 0, 9)
+    total = struct.unpack('<H', head[2:4])[0]
+    seen['configuration'] = u.control(5, 0x80, 6, 0x200, 0, total)
+    seen['endpoint'] = seen['configuration'][-7:]
+    seen['attributes'] = head[4:5] + head[7:9]
+    seen['report'] = u.control(5, 0x81, 6, 0x2200, 0, 255)
+    seen['language'] = u.control(5, 0x80, 6, 0x300, 0, 255)
+    texts = seen['device'][14:17]
+    for what, n in zip(('maker', 'product', 'serial'), texts):
+        seen[what] = u.control(5, 0x80, 6, 0x300 | n, 0x409, 255)[2:].decode('utf-16-le')
+    seen['status'] = u.control(5, 0x80, 0, 0, 0, 2)
+    expect(u.control(5, 0x80, 8, 0, 0, 1)[0], head[5], 'GET_CONFIGURATION')
+    seen['no such descriptor'] = u.control(5, 0x80, 6, 0x900, 0, 8)
+    seen['idle'] = u.control(5, 0xa1, 2, 0, 0, 1)
+
+
+def move(q, x, y):
+    q.qmp('input-send-event', events=[{'type': 'abs', 'data': {'axis': 'x', 'value': x}},
+                                      {'type': 'abs', 'data': {'axis': 'y', 'value': y}}])
+
+
+@test(*TABLET)
+def test_tablet(q, seen):
+    """What people do arrives as HID reports, and the interrupt with it."""
+    u = Usb(q)
+    u.start()
+    u.reset_port()
+    u.configure()
+    u.control(5, 0x21, 0x0a, 0, 0, 0)
+    seen['nothing'] = u.submit((IN, 5, 1, 8, DATA))[0] & ACTIVE
+    move(q, 0x1234, 0x5678)
+    status = u.submit((IN, 5, 1, 8, DATA))[0]
+    n = status + 1 & 0x7ff
+    expect(n, 6, 'length of the report')
+    seen['motion'] = q.memread(DATA, n)
+    expect(seen['motion'], bytes.fromhex('003412785600'), 'the report')
+    q.qmp('input-send-event', events=[{'type': 'btn', 'data': {'button': 'left', 'down': True}}])
+    u.submit((IN, 5, 1, 8, DATA))
+    seen['click'] = q.memread(DATA, n)
+    q.qmp('input-send-event', events=[{'type': 'btn', 'data': {'button': 'left', 'down': False}}])
+    u.submit((IN, 5, 1, 8, DATA))
+    seen['release'] = q.memread(DATA, n)
+    for button in ('wheel-up', 'wheel-down'):
+        for down in (True, False):
+            q.qmp('input-send-event', events=[{'type': 'btn', 'data': {'button': button, 'down': down}}])
+        u.submit((IN, 5, 1, 8, DATA))
+        seen[button] = q.memread(DATA, n)
+
+
+@test('-nodefaults', '-usb', '-usbdevice', 'tablet', '-usbdevice', 'keyboard')
+def test_two_devices(q, seen):
+    """The second of two devices is behind a hub on port 2, and works there: USB 2.0, 11.24."""
+    u = Usb(q)
+    u.start()
+    u.reset_port(1)
+    device = u.control(0, 0x80, 6, 0x100, 0, 18)
+    expect(device[4], 9, 'a hub')
+    u.configure(6)
+    hub = u.control(6, 0xa0, 6, 0x2900, 0, 64)
+    expect(hub[2], 8, 'its ports')
+    u.control(6, 0x23, 3, 8, 1, 0) # power
+    status = u.control(6, 0xa3, 0, 0, 1, 4)
+    expect(status[0] & 3, 1, 'port 1 is connected, not enabled')
+    expect(status[2] & 1, 1, 'and has changed')
+    n = u.submit((IN, 6, 1, 2, DATA))
+    seen['changes'] = (n[0] & ACTIVE, q.memread(DATA, 2))
+    u.control(6, 0x23, 1, 16, 1, 0)
+    u.control(6, 0x23, 3, 4, 1, 0) # reset
+    q.clock_step(50 * MS)
+    status = u.control(6, 0xa3, 0, 0, 1, 4)
+    expect(status[0] & 3, 3, 'enabled')
+    expect(status[2] & 0x11, 0x10, 'C_PORT_RESET')
+    u.control(6, 0x23, 1, 20, 1, 0)
+    seen['product'] = u.control(0, 0x80, 6, 0x100, 0, 18)[8:12]
+    u.configure(7)
+    u.control(7, 0x21, 0x0a, 0, 0, 0)
+    q.qmp('send-key', keys=[{'type': 'qcode', 'data': 'shift'}, {'type': 'qcode', 'data': 'a'}])
+    reports = []
+    for _ in range(4):
+        u.submit((IN, 7, 1, 8, DATA))
+        reports.append(q.memread(DATA, 8).hex())
+        q.clock_step(200 * MS)
+    seen['reports'] = reports
+    expect(reports[1], '0200040000000000', 'Shift and A')
+
+
+@test('-nodefaults', '-device', 'piix3-usb-uhci,id=usb', '-device', 'usb-hub,id=h,bus=usb.0,port=2',
+      '-device', 'usb-mouse,bus=usb.0,port=2.3', '-device', 'usb-kbd,id=k,port=1')
+def test_placed(q, seen):
+    """usbversion=1 gives the controller a slot of its own; devices go where they are told to."""
+    devices = {d['slot']: d for d in q.qmp('query-pci')[0]['devices'] if d['function'] == 0}
+    usb = [d for d in devices.values() if d['id']['device'] == 0x7020]
+    expect(len(usb), 1, 'controllers')
+    expect(usb[0]['qdev_id'], 'usb', 'its id')
+    expect((usb[0]['class_info']['class'], usb[0]['irq_pin']), (0x0c03, 4), 'class and pin')
+    global DEVFN
+    before, DEVFN = DEVFN, usb[0]['slot'] << 3
+    try:
+        u = Usb(q)
+        u.start()
+        u.reset_port(0)
+        seen['port 1'] = u.control(0, 0x80, 6, 0x100, 0, 18)[8:12]
+        u.control(0, 0, 5, 9, 0, 0)
+        u.reset_port(1)
+        seen['port 2'] = u.control(0, 0x80, 6, 0x100, 0, 18)[8:12]
+    finally:
+        DEVFN = before
+
+
+@test('-nodefaults')
+def test_hot_plug(q, seen):
+    """device_add and device_del as libxl says them (usbctrl=, usbdev=)."""
+    def pci():
+        return {d['qdev_id'] for d in q.qmp('query-pci')[0]['devices'] if d['qdev_id']}
+
+    def refused(command, **arguments):
+        try:
+            q.qmp(command, **arguments)
+        except QtestError:
+            return
+        raise Failure('%s %r was not refused' % (command, arguments))
+    expect(pci(), set(), 'before')
+    refused('device_add', driver='usb-tablet', id='t')
+    q.qmp('device_add', driver='piix3-usb-uhci', id='xenusb-0')
+    expect(pci(), {'xenusb-0'}, 'after the controller came')
+    refused('device_add', driver='piix3-usb-uhci', id='xenusb-0')
+    slot = [d['slot'] for d in q.qmp('query-pci')[0]['devices'] if d['qdev_id'] == 'xenusb-0'][0]
+    expect(q.inl(0xae00), 1 << slot, 'the guest is told')
+    global DEVFN
+    before, DEVFN = DEVFN, slot << 3
+    try:
+        u = Usb(q)
+        expect(q.inw(PORT) & 3, 0, 'nothing is plugged in')
+        q.qmp('device_add', driver='usb-tablet', id='xenusb-1-2', bus='xenusb-0.0', port='1')
+        expect(q.inw(PORT) & 3, 3, 'something is')
+        refused('device_add', driver='usb-kbd', id='k', bus='xenusb-0.0', port='1')
+        refused('device_add', driver='usb-kbd', id='k', bus='xenusb-0.0', port='3')
+        refused('device_add', driver='usb-kbd', id='k', bus='xenusb-7.0', port='1')
+        refused('device_add', driver='usb-kbd', id='k', nonsense='1')
+        u.start()
+        u.reset_port()
+        u.configure()
+        move(q, 5, 6)
+        u.submit((IN, 5, 1, 8, DATA))
+        expect(q.memread(DATA, 6).hex(), '000500060000', 'the new tablet works')
+        q.qmp('device_del', id='xenusb-1-2')
+        expect(q.inw(PORT) & 0x0f, 0x0a, 'gone: connect and enable have changed')
+        refused('device_del', id='xenusb-1-2')
+        move(q, 5, 7)
+        for i in range(20):
+            q.qmp('device_add', driver='usb-hub', id='h', bus='xenusb-0.0', port='2')
+            for port in range(1, 9):
+                q.qmp('device_add', driver='usb-kbd', id='k%d' % port, bus='xenusb-0.0', port='2.%d' % port)
+            q.qmp('device_del', id='k%d' % (i % 8 + 1))
+            q.qmp('device_del', id='h') # and all behind it
+            refused('device_del', id='k2' if i % 8 != 1 else 'k3')
+        q.qmp('device_add', driver='usb-mouse', id='m', bus='xenusb-0.0')
+        q.qmp('device_del', id='xenusb-0')
+        expect(q.inl(0xae04), 1 << slot, 'the guest is asked to let go')
+        expect(pci(), {'xenusb-0'}, 'until then it is there')
+        q.outl(0xae08, 1 << slot) # _EJ0
+        expect(pci(), set(), 'ejected')
+        refused('device_del', id='m')
+        q.qmp('device_add', driver='piix3-usb-uhci', id='xenusb-0')
+        q.qmp('system_reset')
+        expect(pci(), {'xenusb-0'}, 'it stays through a reset')
+    finally:
+        DEVFN = before
+
+
+# What the other one has no ports for: Xen's hot-plug registers.
+qtest_pc.REASONS['hot_plug'] = {'failure': 'QEMU has Xen\'s hot-plug ports only under Xen'}
+
+if __name__ == '__main__':
+    qtest_pc.main()
