@@ -95,6 +95,16 @@ static size_t field_count(const struct field *f, const void *base) {
     return MIN((size_t)used, f->count);
 }
 
+static bool is_struct(const struct field *f) {
+    return f->kind == FIELD_STRUCT || f->kind == FIELD_BEHIND;
+}
+
+/* Where a field's i-th struct is. */
+static void *element(const struct field *f, const void *base, size_t i) {
+    uint8_t *at = (uint8_t *)(uintptr_t)base + f->offset;
+    return f->kind == FIELD_BEHIND ? *(void **)at : at + i * f->size;
+}
+
 /* ---- saving ---- */
 
 void state_buf_free(struct state_buf *buf) {
@@ -146,16 +156,16 @@ static void put_values(struct state_buf *buf, const struct field *f, const void 
 static void put_fields(struct state_buf *buf, const struct field *fields, const void *base) {
     for (const struct field *f = fields; f->kind != FIELD_END; f++) {
         put_string(buf, f->name);
-        put32(buf, f->kind == FIELD_STRUCT ? 0 : f->size);
+        put32(buf, is_struct(f) ? 0 : f->size);
         put32(buf, field_count(f, base));
-        if (f->kind != FIELD_STRUCT) {
+        if (!is_struct(f)) {
             put_values(buf, f, base);
             continue;
         }
         for (size_t i = 0; i < f->count; i++) {
             size_t at = buf->len;
             put32(buf, 0);
-            put_fields(buf, f->sub, (const uint8_t *)base + f->offset + i * f->size);
+            put_fields(buf, f->sub, element(f, base, i));
             store_le32(buf->bytes + at, (uint32_t)(buf->len - at - 4));
         }
     }
@@ -247,7 +257,7 @@ static bool get_structs(struct reader *r, const struct field *f, void *base, con
         struct reader inner = {r->at, len, r->why, r->why_len};
         char name[PATH_LEN];
         snprintf(name, sizeof(name), f->count > 1 ? "%s[%zu]" : "%s", path, i);
-        if (!get_fields(&inner, f->sub, (uint8_t *)base + f->offset + i * f->size, name))
+        if (!get_fields(&inner, f->sub, element(f, base, i), name))
             return false;
         r->at += len;
         r->left -= len;
@@ -267,13 +277,13 @@ static const struct field *find_field(const struct field *fields, const struct f
 }
 
 static bool get_field(struct reader *r, const struct field *f, void *base, const char *path) {
-    uint32_t size, count, want = f->kind == FIELD_STRUCT ? 0 : (uint32_t)f->size;
+    uint32_t size, count, want = is_struct(f) ? 0 : (uint32_t)f->size;
     if (!get32(r, &size) || !get32(r, &count))
         return refuse(r, "%s: the record ends inside it", path);
     if (size != want || (f->used ? count > f->count : count != f->count))
         return refuse(r, "%s: is %u times %u bytes in the stream, but %zu times %u here", path,
                       count, size, f->count, want);
-    if (f->kind == FIELD_STRUCT)
+    if (is_struct(f))
         return get_structs(r, f, base, path);
     if (f->size * count > r->left)
         return refuse(r, "%s: %zu bytes wanted, %zu left in the record", path, f->size * count,
@@ -379,15 +389,14 @@ static bool fields_equal(const struct field *fields, const void *a, const void *
                          const char *path, char *where, size_t where_len) {
     for (const struct field *f = fields; f->kind != FIELD_END; f++) {
         char name[PATH_LEN];
-        for (size_t i = 0; f->kind == FIELD_STRUCT && i < f->count; i++) {
-            size_t at = f->offset + i * f->size;
+        for (size_t i = 0; is_struct(f) && i < f->count; i++) {
             snprintf(name, sizeof(name), f->count > 1 ? "%.60s.%.40s[%zu]" : "%.60s.%.40s", path,
                      f->name, i);
-            if (!fields_equal(f->sub, (const uint8_t *)a + at, (const uint8_t *)b + at, name,
-                              where, where_len))
+            if (!fields_equal(f->sub, element(f, a, i), element(f, b, i), name, where,
+                              where_len))
                 return false;
         }
-        if (f->kind != FIELD_STRUCT && !values_equal(f, a, b)) {
+        if (!is_struct(f) && !values_equal(f, a, b)) {
             snprintf(where, where_len, "%s.%s", path, f->name);
             return false;
         }
@@ -437,14 +446,14 @@ static void print_fields(const struct printer *p, const struct field *fields, co
     for (const struct field *f = fields; f->kind != FIELD_END; f++) {
         char name[PATH_LEN];
         snprintf(name, sizeof(name), "%.80s.%.40s", path, f->name);
-        if (f->kind != FIELD_STRUCT) {
+        if (!is_struct(f)) {
             print_values(p, f, base, name);
             continue;
         }
         for (size_t i = 0; i < f->count; i++) {
             char inner[PATH_LEN];
             snprintf(inner, sizeof(inner), f->count > 1 ? "%.100s[%zu]" : "%.100s", name, i);
-            print_fields(p, f->sub, (const uint8_t *)base + f->offset + i * f->size, inner);
+            print_fields(p, f->sub, element(f, base, i), inner);
         }
     }
 }

@@ -27,6 +27,7 @@ enum field_kind {
     FIELD_BYTES,  /* uint8_t[count], written as they are */
     FIELD_STRUCT, /* struct[count] described by `sub` */
     FIELD_TIMER,  /* struct timer: its deadline, as ns from now */
+    FIELD_BEHIND, /* a pointer to one struct described by `sub`; in the stream as STRUCT */
     FIELD_DYNAMIC /* `*(uint8_t **)field`, its size in bytes in count, its part in use in `used` */
 };
 
@@ -55,6 +56,8 @@ struct field {
 #define F_BYTES(s, m) F_(s, m, FIELD_BYTES, 1, F_SIZE_(s, m), 0, NULL)
 #define F_STRUCT(s, m, fields) F_(s, m, FIELD_STRUCT, F_SIZE_(s, m), 1, 0, fields)
 #define F_STRUCTS(s, m, fields) F_(s, m, FIELD_STRUCT, F_SIZE_(s, m[0]), F_LEN_(s, m), 0, fields)
+/* A part that has its own memory: `m` points to it. */
+#define F_BEHIND(s, m, fields) F_(s, m, FIELD_BEHIND, 0, 1, 0, fields)
 #define F_TIMER(s, m) F_(s, m, FIELD_TIMER, sizeof(uint64_t), 1, 0, NULL)
 #define F_DYNAMIC(s, m, bytes) F_(s, m, FIELD_DYNAMIC, 1, bytes, 0, NULL)
 /* A buffer of which the first `member` bytes are state; `member` comes with an F_MAX of its own. */

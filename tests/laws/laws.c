@@ -491,7 +491,7 @@ static void check_fields(const struct field *f) {
     for (; f->kind != FIELD_END; f++) {
         if (f->kind == FIELD_UINT && f->size != 1 && f->size != 2 && f->size != 4 && f->size != 8)
             fail_msg("field %s: no integer has %zu bytes", f->name, f->size);
-        if (f->kind == FIELD_STRUCT)
+        if (f->kind == FIELD_STRUCT || f->kind == FIELD_BEHIND)
             check_fields(f->sub);
     }
 }

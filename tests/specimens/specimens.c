@@ -10,3 +10,8 @@ extern const struct specimen bios_specimens[], chipset_specimens[], disk_specime
 const struct specimen *const specimen_lists[] = {
     bios_specimens, chipset_specimens, disk_specimens, net_specimens,
     pc_specimens,   video_specimens,   xen_specimens,  NULL};
+    pc_specimens[], usb_specimens[], video_specimens[], xen_specimens[];
+
+const struct specimen *const specimen_lists[] = {
+    bios_specimens,  chipset_specimens, disk_specimens,  pc_specimens,
+    usb_specimens,   video_specimens,   xen_specimens,   NULL};

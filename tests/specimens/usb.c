@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * UHCI with a tablet on port 1 and, behind a hub on port 2, a keyboard and a mouse: one specimen,
+ * whose state is all of theirs. A poke is a driver's or a person's doing, for what a driver puts
+ * into memory is more than chance finds:
+ *
+ *     00 to 3f  typing and pointing
+ *     40        frame list, queue and two queued TDs into memory; the schedule starts
+ *     41, 42    port 1 or 2 is reset and enabled
+ *     43        the tablet is unplugged and plugged in again
+ *     44        the keyboard is, behind the hub
+ *     80 to ff  requests[] of the low six bits; with bit 6 the driver takes only part of an answer
+ */
+#include <linux/input-event-codes.h>
+#include <stdlib.h>
+
+#include "core/bits.h"
+#include "core/mem.h"
+#include "fixture.h"
+#include "usb/hid.h"
+#include "usb/hub.h"
+#include "usb/uhci.h"
+
+enum { FRAMES = 0x1000, QH = 0x2000, TDS = 0x3000, SETUP_AT = 0x4000, DATA = 0x5000 };
+enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
+enum { CTRL = 1u << 23 | 3u << 27 | 1u << 29, CTRL_IOC = 1u << 24 };
+enum { PID_IN = 0x69, PID_OUT = 0xe1, PID_SETUP = 0x2d };
+
+struct rig {
+    struct uhci *uhci;
+    struct usb_device *hub, *tablet, *keyboard, *mouse;
+    struct fixture *fx;
+};
+
+/* Filled in once: the parts' tables are the chips' own. */
+static struct field rig_fields[6];
+
+static const struct {
+    uint8_t address, setup[8];
+} requests[64] = {
+    {0, {0, 5, 1}}, {0, {0, 5, 2}}, {0, {0, 5, 3}},                        /* SET_ADDRESS */
+    {1, {0, 9, 1}}, {2, {0, 9, 1}}, {3, {0, 9, 1}}, {1, {0, 9, 0}}, {2, {0, 9, 0}},
+    {0, {0x80, 6, 0, 1, 0, 0, 18}}, {1, {0x80, 6, 0, 2, 0, 0, 64}},
+    {1, {0x81, 6, 0, 0x22, 0, 0, 0xff}}, {2, {0x80, 6, 3, 3, 9, 4, 64}},   /* GET_DESCRIPTOR */
+    {2, {0xa0, 6, 0, 0x29, 0, 0, 64}}, {2, {0xa0, 0, 0, 0, 0, 0, 4}},
+    {2, {0x23, 3, 8, 0, 1}}, {2, {0x23, 3, 4, 0, 1}}, {2, {0x23, 3, 2, 0, 1}}, /* hub port 1 */
+    {2, {0x23, 1, 2, 0, 1}}, {2, {0x23, 1, 16, 0, 1}}, {2, {0x23, 1, 20, 0, 1}},
+    {2, {0x23, 1, 18, 0, 1}}, {2, {0x23, 1, 1, 0, 1}}, {2, {0x23, 1, 8, 0, 1}},
+    {2, {0xa3, 0, 0, 0, 1, 0, 4}}, {2, {0x23, 3, 8, 0, 2}}, {2, {0x23, 3, 4, 0, 2}},
+    {1, {0x21, 10, 0, 4}}, {3, {0x21, 10, 0, 1}}, {1, {0xa1, 1, 0, 1, 0, 0, 8}}, /* HID */
+    {3, {0x21, 9, 0, 2, 0, 0, 1}}, {3, {0x21, 11, 0, 0}}, {3, {0x21, 11, 1, 0}},
+    {3, {0xa1, 1, 0, 2, 0, 0, 1}}, {1, {0, 3, 1}}, {2, {0, 3, 1}}, {3, {0, 3, 1}},
+    {1, {2, 3, 0, 0, 0x81}}, {1, {2, 1, 0, 0, 0x81}}, {1, {0x82, 0, 0, 0, 0x81, 0, 2}},
+    {1, {0x80, 0, 0, 0, 0, 0, 2}}, {1, {1, 11}}, {1, {0x81, 10, 0, 0, 0, 0, 1}},
+    {2, {0x21, 9, 0, 2, 0, 0, 0xff, 0x03}}, {1, {0x80, 8, 0, 0, 0, 0, 1}},
+};
+
+/* ---- as a driver ---- */
+
+static void put_td(struct fixture *fx, unsigned n, uint32_t link, uint32_t ctrl, unsigned pid,
+                   unsigned address, unsigned ep, unsigned len, uint32_t buffer) {
+    uint32_t at = TDS + 16 * n;
+    mem_write(fx, at, 4, link);
+    mem_write(fx, at + 4, 4, ctrl);
+    mem_write(fx, at + 8, 4, pid | address << 8 | ep << 15 | ((len - 1) & 0x7ff) << 21);
+    mem_write(fx, at + 12, 4, buffer);
+}
+
+/* Interrupt TDs for the three devices wait in queues of their own, in front of the control queue. */
+static void start(struct fixture *fx, uint16_t base) {
+    for (unsigned i = 0; i < 1024; i++)
+        mem_write(fx, FRAMES + 4 * i, 4, QH | LINK_QH);
+    for (unsigned i = 0; i < 4; i++) {
+        mem_write(fx, QH + 16 * i, 4, i == 3 ? LINK_END : (QH + 16 * (i + 1)) | LINK_QH);
+        mem_write(fx, QH + 16 * i + 4, 4, i == 3 ? LINK_END : TDS + 16 * (8 + i));
+        if (i < 3)
+            put_td(fx, 8 + i, LINK_END, CTRL | CTRL_IOC, PID_IN, i + 1, 1, 8, DATA + 64 * i);
+    }
+    out32(fx, base + 8, FRAMES);
+    out16(fx, base + 4, 0x0f);
+    out16(fx, base, 0xc1);
+}
+
+static void enable(struct fixture *fx, uint16_t port) {
+    out16(fx, port, 0x0200);
+    out16(fx, port, 0x0000);
+    out16(fx, port, 0x0006);
+}
+
+static void ask(struct fixture *fx, uint16_t base, unsigned which, bool part) {
+    const uint8_t *setup = requests[which].setup, address = requests[which].address;
+    unsigned len = load_le16(setup + 6), n = 1, in = setup[0] & 0x80;
+    if (part)
+        len = MIN(len, 8u);
+    for (unsigned i = 0; i < 8; i++)
+        mem_write(fx, SETUP_AT + i, 1, setup[i]);
+    put_td(fx, 0, (TDS + 16) | LINK_DEPTH, CTRL, PID_SETUP, address, 0, 8, SETUP_AT);
+    for (unsigned at = 0; at < len && n < 6; at += 64, n++)
+        put_td(fx, n, (TDS + 16 * (n + 1)) | (part ? 0 : LINK_DEPTH), CTRL,
+               in ? PID_IN : PID_OUT, address, 0, MIN(64, len - at), DATA + 256 + at);
+    put_td(fx, n, LINK_END, CTRL | CTRL_IOC, in && len ? PID_OUT : PID_IN, address, 0, 0, 0);
+    mem_write(fx, QH + 16 * 3 + 4, 4, TDS);
+    in16(fx, base + 6);
+    /* the driver takes the short answer, and sees to the status stage */
+    if (in && len && !part) {
+        mem_write(fx, QH + 16 * 3 + 4, 4, TDS + 16 * n);
+        in16(fx, base + 6);
+    }
+}
+
+/* ---- as people ---- */
+
+static void people(struct fixture *fx, uint8_t what) {
+    static const struct input_event events[16] = {
+        {INPUT_KEY, KEY_A, 1}, {INPUT_KEY, KEY_A, 0}, {INPUT_KEY, KEY_LEFTSHIFT, 1},
+        {INPUT_KEY, KEY_LEFTSHIFT, 0}, {INPUT_KEY, KEY_F, 1}, {INPUT_KEY, KEY_F, 0},
+        {INPUT_ABS, INPUT_X, 1000}, {INPUT_ABS, INPUT_Y, 2000}, {INPUT_ABS, INPUT_X, INT32_MAX},
+        {INPUT_REL, INPUT_X, 300}, {INPUT_REL, INPUT_Y, INT32_MIN}, {INPUT_REL, INPUT_WHEEL, -1},
+        {INPUT_BUTTON, BTN_LEFT, 1}, {INPUT_BUTTON, BTN_LEFT, 0}, {INPUT_BUTTON, BTN_SIDE, 1},
+        {INPUT_BUTTON, BTN_SIDE, 0}};
+    struct input_event event = events[what & 15];
+    if (event.kind == INPUT_KEY)
+        event.code = (uint16_t)(event.code + (what >> 4));
+    input_send(fx->input, &event);
+    if (!(what & 0x20))
+        input_sync(fx->input);
+}
+
+static void replug(struct usb_device *dev) {
+    struct usb_port *port = dev->port;
+    usb_detach(dev);
+    usb_attach(port, dev);
+}
+
+static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
+    struct rig *rig = dev;
+    uint64_t base = pci_bar_address(uhci_function(rig->uhci), 4);
+    if (what < 0x40)
+        people(fx, what);
+    else if (what == 0x43)
+        replug(rig->tablet);
+    else if (what == 0x44)
+        replug(rig->keyboard);
+    else if (base == UINT64_MAX)
+        return;
+    else if (what == 0x40)
+        start(fx, (uint16_t)base);
+    else if (what < 0x80)
+        enable(fx, (uint16_t)(base + (what & 1 ? 0x10 : 0x12)));
+    else
+        ask(fx, (uint16_t)base, what & 0x3f, what & 0x40);
+}
+
+/* ---- the rig as one chip ---- */
+
+static void rig_reset(void *dev) {
+    struct rig *rig = dev;
+    struct usb_device *const devices[] = {rig->hub, rig->tablet, rig->keyboard, rig->mouse};
+    uhci_device.reset(rig->uhci);
+    for (unsigned i = 0; i < ARRAY_LEN(devices); i++)
+        devices[i]->ops->chip->reset(devices[i]);
+}
+
+static bool rig_idle(void *dev) {
+    return uhci_device.idle(((struct rig *)dev)->uhci);
+}
+
+static void rig_free(void *dev) {
+    struct rig *rig = dev;
+    struct usb_device *const devices[] = {rig->mouse, rig->keyboard, rig->tablet, rig->hub};
+    for (unsigned i = 0; i < ARRAY_LEN(devices); i++)
+        devices[i]->ops->chip->free(devices[i]);
+    uhci_device.free(rig->uhci);
+    free(rig);
+}
+
+static bool rig_loaded(void *dev, char *why, size_t why_len) {
+    struct rig *rig = dev;
+    struct usb_device *const devices[] = {rig->hub, rig->tablet, rig->keyboard, rig->mouse};
+    bool good = uhci_device.state->loaded(rig->uhci, why, why_len);
+    for (unsigned i = 0; good && i < ARRAY_LEN(devices); i++)
+        good = devices[i]->ops->chip->state->loaded(devices[i], why, why_len);
+    return good;
+}
+
+static const struct state rig_state = {"uhci-rig", 1, rig_fields, rig_loaded};
+
+static const struct device_ops rig_device = {
+    .name = "uhci-rig", .state = &rig_state, .reset = rig_reset, .idle = rig_idle,
+    .free = rig_free};
+
+static struct usb_device *make(struct fixture *fx, enum hid_kind kind) {
+    return hid_new(&(struct hid_pins){.kind = kind, .input = fx->input, .clock = fx->clock});
+}
+
+static void *build_rig(struct fixture *fx) {
+    const struct field fields[] = {
+        F_BEHIND(struct rig, uhci, uhci_device.state->fields),
+        F_BEHIND(struct rig, hub, usb_hub_device.state->fields),
+        F_BEHIND(struct rig, tablet, usb_tablet_device.state->fields),
+        F_BEHIND(struct rig, keyboard, usb_kbd_device.state->fields),
+        F_BEHIND(struct rig, mouse, usb_mouse_device.state->fields), F_END};
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
+        rig_fields[i] = fields[i];
+    struct rig *rig = calloc(1, sizeof(*rig));
+    rig->fx = fx;
+    rig->uhci = uhci_new(&(struct uhci_pins){.pci = fx->pci, .io = fx->io, .clock = fx->clock,
+                                             .devfn = 1 << 3 | 2, .device_id = UHCI_PIIX3,
+                                             .int_pin = 4});
+    rig->tablet = make(fx, HID_TABLET);
+    rig->keyboard = make(fx, HID_KEYBOARD);
+    rig->mouse = make(fx, HID_MOUSE);
+    rig->hub = hub_new(NULL, NULL);
+    struct usb_port *ports = uhci_ports(rig->uhci);
+    usb_attach(&ports[0], rig->tablet);
+    usb_attach(&ports[1], rig->hub);
+    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.1"), rig->keyboard);
+    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.8"), rig->mouse);
+    rig_reset(rig);
+    return rig;
+}
+
+const struct specimen usb_specimens[] = {
+    {"uhci", build_rig, &rig_device, poke_rig, NULL},
+    {0},
+};
