@@ -64,7 +64,8 @@ struct uhci {
     uint32_t pass, progress;
     unsigned steps, budget;
     bool timed;    /* the last pass saw TDs that belong to one frame, */
-    bool short_of; /* or ended before all was done */
+    bool short_of; /* or ended before all was done, */
+    bool hasty;    /* or ended TDs that had not waited: more of their kind is likely */
     struct uhci_seen seen[UHCI_SEEN];
     struct uhci_pending pending[UHCI_PENDING];
 };

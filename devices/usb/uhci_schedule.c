@@ -10,8 +10,8 @@
  * Guests put work into memory and tell nobody. Linux and Windows submit without touching a
  * register, but their root hub polling reads some two to four times a second. Hence, passes are
  * made when a device has news; at every register access; and by a timer that runs ever more seldom
- * after the last thing that happened: after 1, 2, 4, ... ms, at last SLOWEST_MS after the last look
- * of any kind. A guest that polls never lets it get there: such an idle guest costs no wakeup
+ * after the last thing that happened: after 1, 4, 16, ... ms, at last SLOWEST_MS after the last
+ * look of any kind. A guest that polls never lets it get there: such an idle guest costs no wakeup
  * beyond its own accesses.
  */
 #include <string.h>
@@ -137,6 +137,7 @@ static enum usb_result submit(struct uhci *u, const struct td *td, struct uhci_p
 }
 
 static void retire(struct uhci *u, struct td *td, uint32_t result, size_t actual) {
+    u->hasty |= !(td->ctrl & TD_NAK); /* what had to wait for its device is seldom in a hurry */
     td->ctrl &= ~(uint32_t)(TD_ACTIVE | TD_RESULTS | TD_LEN);
     td->ctrl |= result | (((uint32_t)actual - 1) & TD_LEN);
     put(u, td->addr + 4, td->ctrl);
@@ -337,7 +338,7 @@ static void run_list(struct uhci *u) {
 
 /* How long until the next look if nothing happens. */
 static uint64_t rest(const struct uhci *u) {
-    unsigned shift = u->quiet > QUICK_LOOKS ? u->quiet - QUICK_LOOKS : 0;
+    unsigned shift = u->quiet > QUICK_LOOKS ? 2 * (u->quiet - QUICK_LOOKS) : 0;
     return u->timed || u->short_of ? 1 : shift < 10 ? 1u << shift : SLOWEST_MS;
 }
 
@@ -357,7 +358,7 @@ static void make_pass(struct uhci *u) {
     u->in_pass = true;
     u->budget = BUDGET;
     u->steps = 0;
-    u->timed = u->short_of = false;
+    u->timed = u->short_of = u->hasty = false;
     do {
         u->pass++;
         u->stirred = false;
@@ -380,7 +381,7 @@ static bool look(struct uhci *u) {
         u->usbsts |= STS_USBINT;
     uhci_update_irq(u);
     if (u->progress != before)
-        u->quiet = 0;
+        u->quiet = u->hasty ? 0 : QUICK_LOOKS;
     return u->progress != before;
 }
 

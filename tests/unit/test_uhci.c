@@ -435,7 +435,7 @@ static void test_sleeps(void **state) {
     submit(&c, 1);
     ms(&c, 2);
     assert_true(ctrl(&c, 1) & NAKED);
-    assert_in_range(wakeups(&c, 3000), 0, 16);
+    assert_in_range(wakeups(&c, 3000), 0, 12);
     /* stopped, no timer at all */
     out16(&c.fx, CMD, 0);
     assert_int_equal(wakeups(&c, 60000), 0);
