@@ -66,7 +66,7 @@ static void put_td(struct fixture *fx, unsigned n, uint32_t link, uint32_t ctrl,
     mem_write(fx, at + 12, 4, buffer);
 }
 
-/* Interrupt TDs for the three devices wait in queues of their own, in front of the control queue. */
+/* Interrupt TDs for the three devices wait in queues of their own, before the control queue. */
 static void start(struct fixture *fx, uint16_t base) {
     for (unsigned i = 0; i < 1024; i++)
         mem_write(fx, FRAMES + 4 * i, 4, QH | LINK_QH);
