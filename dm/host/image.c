@@ -10,6 +10,8 @@
 #include "core/bits.h"
 #include "image_priv.h"
 
+enum { DEPTH_MAX = 64 };
+
 struct image_protocol {
     const char *scheme; /* "nbd:": what a path of it begins with */
     struct block *(*open)(struct loop *loop, const char *path, bool below,
@@ -22,8 +24,7 @@ static const struct image_protocol protocols[] = {
 
 struct image_format {
     const char *name, *canonical;
-    /* Makes an image of a file, which it owns from then on; on failure it stays the caller's. NULL:
-     * the file is the image. */
+    /* NULL: the file is the image. */
     struct block *(*open)(struct loop *loop, struct block *file, const char *name,
                           const struct image_options *options, char *why, size_t why_len);
 };
@@ -31,6 +32,7 @@ struct image_format {
 /* host_device and file are what a raw image is called by the way it is reached. */
 static const struct image_format formats[] = {
     {"raw", "raw", NULL}, {"host_device", "raw", NULL}, {"file", "raw", NULL},
+    {"qcow2", "qcow2", qcow2_open}, {"vpc", "vpc", vhd_open}, {"vhd", "vpc", vhd_open},
 };
 
 static const struct image_format *find_format(const char *name) {
@@ -44,8 +46,8 @@ static const struct image_format *format_of(const char *name, const struct image
                                             char *why, size_t why_len) {
     const struct image_format *format = find_format(options->format);
     if (!format)
-        snprintf(why, why_len, "image '%s': format '%s' is not supported: expected 'raw'", name,
-                 options->format);
+        snprintf(why, why_len, "image '%s': format '%s' is not supported: expected raw, qcow2 or vpc",
+                 name, options->format);
     return format;
 }
 
@@ -99,6 +101,29 @@ struct block *image_open(struct loop *loop, const char *path, const struct image
     if (!block)
         block_put(file);
     return block;
+}
+
+struct block *image_open_below(struct loop *loop, const char *name, const char *path,
+                               const char *format, const struct image_options *options, char *why,
+                               size_t why_len) {
+    struct image_options below = *options;
+    const char *slash = strrchr(name, '/');
+    char joined[4096];
+    below.format = format;
+    below.read_only = true;
+    if (++below.depth > DEPTH_MAX) {
+        snprintf(why, why_len, "image '%s' is the end of a chain of %u images, or of one that is "
+                 "its own backing file: '%s' is not opened", name, DEPTH_MAX, path);
+        return NULL;
+    }
+    if (*path == '/' || !slash || names_protocol(path))
+        return image_open(loop, path, &below, why, why_len);
+    int len = snprintf(joined, sizeof(joined), "%.*s%s", (int)(slash + 1 - name), name, path);
+    if (len >= (int)sizeof(joined)) {
+        snprintf(why, why_len, "image '%s': the name of its backing file is too long", name);
+        return NULL;
+    }
+    return image_open(loop, joined, &below, why, why_len);
 }
 
 static void synced(struct block_req *req, int err) {

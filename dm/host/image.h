@@ -21,10 +21,11 @@ enum image_aio {
 };
 
 struct image_options {
-    const char *format; /* "raw", "host_device", "file"; NULL: raw */
+    const char *format; /* "raw", "host_device", "file", "qcow2", "vpc", "vhd"; NULL: raw */
     bool read_only;
     bool direct;        /* past the page cache (O_DIRECT) */
     enum image_aio aio;
+    unsigned depth;     /* of the chain of backing files above; 0 for callers */
 };
 
 /* Two names of one format, as "vpc" and "vhd" are. */

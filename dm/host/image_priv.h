@@ -21,6 +21,18 @@ struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool bel
 /* Puts away a block of file_open_fd that no format could use, but not its descriptor. */
 void file_give_back(struct block *file);
 
+/* The backing file or parent of image `name`: read only, reached as the image is, `path` relative to
+ * the image's own. Bounded in depth. */
+struct block *image_open_below(struct loop *loop, const char *name, const char *path,
+                               const char *format, const struct image_options *options, char *why,
+                               size_t why_len);
+
+/* Formats. On success the image owns the file, on failure it stays the caller's. */
+struct block *qcow2_open(struct loop *loop, struct block *file, const char *name,
+                         const struct image_options *options, char *why, size_t why_len);
+struct block *vhd_open(struct loop *loop, struct block *file, const char *name,
+                       const struct image_options *options, char *why, size_t why_len);
+
 /* For opening only: waits for one read, write or flush (errno of the request). */
 int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf, size_t len);
 

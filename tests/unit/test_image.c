@@ -351,8 +351,14 @@ static void character_device(void **unused) {
 
 static void other_format(void **unused) {
     (void)unused;
+    options.format = "vmdk";
+    refused("format 'vmdk' is not supported");
     options.format = "qcow2";
-    refused("format 'qcow2' is not supported");
+    refused("is no qcow2 image");
+    assert_true(image_same_format("vpc", "vhd"));
+    assert_true(image_same_format("host_device", NULL));
+    assert_false(image_same_format("raw", "qcow2"));
+    assert_false(image_same_format("null-co", "null-co"));
 }
 
 static void protocol(void **unused) {
