@@ -27,6 +27,7 @@ struct aio_job {
     int64_t result; /* bytes, 0, or -errno */
     uint64_t offset, len;
     const struct iovec *iov;
+    uint64_t size;     /* the image's: of the file, when the call was made ready */
     uint64_t moved;    /* the image's: bytes that earlier calls moved */
     struct iovec *own; /* the image's: what is left after a short call */
     struct iovec bounce; /* the image's: aligned memory that stands in for the request's */

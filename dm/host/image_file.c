@@ -161,6 +161,7 @@ static bool remainder_of(const struct block_req *req, struct aio_job *job) {
 static void restart(struct file *file, struct block_req *req) {
     struct aio_job *job = aio_job_of(req);
     job->offset = req->offset + job->moved;
+    job->size = file->file_size;
     if (remainder_of(req, job))
         enqueue(file, req);
     else
@@ -175,6 +176,10 @@ static void end_of_file(struct file *file, struct block_req *req) {
     if (at >= file->file_size) {
         zero_from(memory_of(req, job), job->moved);
         finish(file, req, 0);
+        return;
+    }
+    if (at >= job->size) { /* it ended there when the read began, and has grown since */
+        restart(file, req);
         return;
     }
     log_guest(&file->shrunk, "image '%s' ends at offset %llu: it had %llu bytes when it was opened",
@@ -332,7 +337,8 @@ static void file_submit(struct block *block, struct block_req *req) {
     struct aio_job *job = aio_job_of(req);
     *job = (struct aio_job){
         .fd = file->fd, .kind = kinds[req->op], .offset = req->offset, .len = req->len,
-        .iov = req->iov, .niov = (uint16_t)MIN(req->niov, (unsigned)CALL_IOVS)};
+        .size = file->file_size, .iov = req->iov,
+        .niov = (uint16_t)MIN(req->niov, (unsigned)CALL_IOVS)};
     bool data = req->op == BLOCK_READ || req->op == BLOCK_WRITE;
     if (file->direct && data && !is_aligned(req) && !bounce(req, job))
         refuse(file, req, ENOMEM);
