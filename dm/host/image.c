@@ -46,8 +46,9 @@ static const struct image_format *format_of(const char *name, const struct image
                                             char *why, size_t why_len) {
     const struct image_format *format = find_format(options->format);
     if (!format)
-        snprintf(why, why_len, "image '%s': format '%s' is not supported: expected raw, qcow2 or vpc",
-                 name, options->format);
+        snprintf(why, why_len,
+                 "image '%s': format '%s' is not supported: expected raw, qcow2 or vpc", name,
+                 options->format);
     return format;
 }
 

@@ -260,7 +260,8 @@ static void unpacked(struct block_req *req, int err) {
                                  map->packed.out))
         map->packed.valid = true;
     else if (!err)
-        map_corrupt(map, &map->packed.err, "what is packed can't be unpacked, at", map->packed.host);
+        map_corrupt(map, &map->packed.err, "what is packed can't be unpacked, at",
+                    map->packed.host);
     map_wake(map);
     map_leave(map);
 }

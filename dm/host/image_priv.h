@@ -21,8 +21,8 @@ struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool bel
 /* Puts away a block of file_open_fd that no format could use, but not its descriptor. */
 void file_give_back(struct block *file);
 
-/* The backing file or parent of image `name`: read only, reached as the image is, `path` relative to
- * the image's own. Bounded in depth. */
+/* The backing file or parent of image `name`: read only, reached as the image is, `path` relative
+ * to the image's own. Bounded in depth. */
 struct block *image_open_below(struct loop *loop, const char *name, const char *path,
                                const char *format, const struct image_options *options, char *why,
                                size_t why_len);

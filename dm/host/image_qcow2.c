@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qcow2, versions 2 and 3 (QEMU's docs/interop/qcow2.txt): opening and reading. Refused: encryption,
- * external data files, subclusters, features that are unknown. Internal snapshots stay as they are;
- * bitmaps lose their autoclear bit, which tells everybody that they are out of date. Refcounts are
- * always exact: an image with lazy ones is written as any other. See image_qcow2.h.
+ * qcow2, versions 2 and 3 (QEMU's docs/interop/qcow2.txt): opening and reading. Refused:
+ * encryption, external data files, subclusters, features that are unknown. Internal snapshots stay
+ * as they are; bitmaps lose their autoclear bit, which tells everybody that they are out of date.
+ * Refcounts are always exact: an image with lazy ones is written as any other. See image_qcow2.h.
  */
 #include "image_qcow2.h"
 

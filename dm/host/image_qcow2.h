@@ -148,7 +148,8 @@ bool qcow2_busy(const struct map *map);
 /* image_qcow2_job.c */
 
 /* Only while there is none: of L2 at `place`, copied from `old` or new; of a refcount block that
- * counts itself in cluster `index`; of a refcount table that is larger, in clusters from `index`. */
+ * counts itself in cluster `index`; of a refcount table that is larger, in clusters from
+ * `index`. */
 void qcow2_job_start(struct qcow2 *q, int kind, uint64_t index, uint64_t place, uint64_t old);
 void qcow2_job_run(struct qcow2 *q);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * New tables of a qcow2 file, one at a time: an L2 table (empty, or the copy of one that a snapshot
- * shares), a refcount block, a larger refcount table. A table is written whole before the flush that
- * writes what names it; of the refcount table, the header is what names it, and is written here.
+ * shares), a refcount block, a larger refcount table. A table is written whole before the flush
+ * that writes what names it; of the refcount table, the header is what names it, and is written
+ * here.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * VHD ("vpc"): Microsoft's Virtual Hard Disk Image Format Specification 1.0; fixed, dynamic and
- * differencing disks. The size is the footer's current size, but for images of Virtual PC and of old
- * QEMU ("vpc ", "vs  ", "qemu"), whose disks have the size of their geometry if that is not the
+ * differencing disks. The size is the footer's current size, but for images of Virtual PC and of
+ * old QEMU ("vpc ", "vs ", "qemu"), whose disks have the size of their geometry if that is not the
  * largest there is: so does qemu-img. The footer at the end of a dynamic disk moves with each new
  * block; its copy at the beginning is what is believed. Discards change nothing. See image_map.h;
  * reading the headers is image_vhd_open.c.
