@@ -18,7 +18,8 @@ static const char *const drive_keys[] = {
     "werror", "discard", "detect-zeroes", "copy-on-read", "serial", "addr", "driver", "node-name",
     "auto-read-only", "locking", "file.", "children.", "read-pattern", "vote-threshold", "mode",
     "top-id", "backing", "backing.", "throttling.", "throttling.group", "cyls", "heads", "secs",
-    "trans", "size", "filename", "read-zeroes", "latency-ns", "bps", "iops", NULL,
+    "trans", "size", "filename", "read-zeroes", "latency-ns", "bps", "iops",
+    "reconnect-delay", NULL,
 };
 
 static const char *const unused_keys[] = {
@@ -32,7 +33,7 @@ static const char *const taken_keys[] = {
     "cache.direct", "cache.no-flush", "snapshot", "discard", "serial", "driver", "node-name",
     "filename", "size", "file.driver", "file.filename", "file.locking", "file.aio",
     "file.auto-read-only", "file.read-only", "file.node-name", "file.cache.direct", "file.size",
-    "file.read-zeroes", "rerror", "werror", NULL,
+    "file.read-zeroes", "rerror", "werror", "reconnect-delay", "file.reconnect-delay", NULL,
 };
 
 const struct config_drive *config_drive(const struct config *config, const char *id) {
@@ -95,6 +96,20 @@ static bool take_cache(struct parse *p, struct config_drive *d) {
            opts_bool(o, "readonly", &d->read_only, p->why, p->why_len) &&
            opts_bool(o, "read-only", &d->read_only, p->why, p->why_len) &&
            opts_bool(o, "snapshot", &d->snapshot, p->why, p->why_len);
+}
+
+/* How long a network disk's requests wait for a server that is gone. */
+static bool take_patience(struct parse *p, struct config_drive *d) {
+    static const char *const keys[] = {"reconnect-delay", "file.reconnect-delay"};
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        uint64_t seconds = 0;
+        if (!opts_get(d->opts, keys[i]))
+            continue;
+        if (!opts_number(d->opts, keys[i], 86400, &seconds, p->why, p->why_len))
+            return false;
+        d->patience_s = (unsigned)MAX(seconds, 1);
+    }
+    return true;
 }
 
 /* format= or driver=, and file=, file.filename= or filename= */
@@ -190,7 +205,8 @@ static bool add_drive(struct parse *p, struct config_drive *d) {
 
 static bool take_drive(struct parse *p, const struct opts *o) {
     struct config_drive d = {.opts = o};
-    if (!check_keys(p, o) || !take_interface(p, &d) || !take_index(p, &d) || !take_cache(p, &d))
+    if (!check_keys(p, o) || !take_interface(p, &d) || !take_index(p, &d) || !take_cache(p, &d) ||
+        !take_patience(p, &d))
         return false;
     take_file(&d);
     d.read_only |= d.cdrom;
@@ -237,7 +253,7 @@ bool parse_blockdev(struct parse *p, const char *origin, const char *text) {
     if (!id)
         return parse_fail(p, "%s %s: a block device needs node-name=", origin, text);
     struct config_drive d = {.opts = o, .interface = IF_NONE, .id = id};
-    if (!take_cache(p, &d))
+    if (!take_cache(p, &d) || !take_patience(p, &d))
         return false;
     take_file(&d);
     return add_drive(p, &d);

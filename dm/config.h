@@ -94,6 +94,7 @@ struct config_drive {
     bool no_flush; /* cache=unsafe; cache.no-flush=on */
     bool discard;  /* discard=unmap */
     bool used;     /* a disk has it */
+    unsigned patience_s; /* reconnect-delay= of a network disk; 0: the default */
     const struct opts *opts;
 };
 

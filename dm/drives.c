@@ -31,6 +31,7 @@ static struct block *open_medium(struct board *b, const struct config_disk *disk
         .format = *drive->format ? drive->format : NULL,
         .read_only = drive->read_only || disk->cdrom,
         .direct = drive->direct,
+        .patience_s = drive->patience_s,
     };
     return image_open(m->loop, drive->file, &options, b->why, b->why_len);
 }

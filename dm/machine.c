@@ -18,6 +18,7 @@
 #include "disk/piix_ide.h"
 #include "drives.h"
 #include "geometry.h"
+#include "image.h"
 #include "kernel.h"
 #include "nics.h"
 #include "pc/acpi_gpe.h"
@@ -497,6 +498,7 @@ void machine_serve_pv(struct machine *m, struct pv *pv) {
 
 void machine_free(struct machine *m) {
     struct board *b = m->board;
+    image_leaving(true);
     if (b->disks)
         xenbus_free(b->disks);
     loop_cancel(m->loop, &b->reset_task);

@@ -19,7 +19,7 @@ struct image_protocol {
 };
 
 static const struct image_protocol protocols[] = {
-    {"", file_open},
+    {"", file_open}, {"nbd:", nbd_open}, {"nbd+unix:", nbd_open}, {"nbd+tcp:", nbd_open},
 };
 
 struct image_format {

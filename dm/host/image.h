@@ -26,6 +26,7 @@ struct image_options {
     bool direct;        /* past the page cache (O_DIRECT) */
     enum image_aio aio;
     unsigned depth;     /* of the chain of backing files above; 0 for callers */
+    unsigned patience_s; /* how long requests wait for a network disk's server; 0: 30 */
 };
 
 /* Two names of one format, as "vpc" and "vhd" are. */
@@ -39,5 +40,8 @@ struct block *image_open(struct loop *loop, const char *path, const struct image
  * `name` is for messages. */
 struct block *image_open_fd(struct loop *loop, int fd, const char *name,
                             const struct image_options *options, char *why, size_t why_len);
+
+/* The process ends: from now on no drain waits for a server that is gone. */
+void image_leaving(bool yes);
 
 #endif

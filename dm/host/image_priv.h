@@ -18,6 +18,10 @@ struct block *file_open(struct loop *loop, const char *path, bool below,
 struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool below,
                            const struct image_options *options, char *why, size_t why_len);
 
+/* The protocol of network disks: paths that nbd_url.h describes. */
+struct block *nbd_open(struct loop *loop, const char *path, bool below,
+                       const struct image_options *options, char *why, size_t why_len);
+
 /* Puts away a block of file_open_fd that no format could use, but not its descriptor. */
 void file_give_back(struct block *file);
 

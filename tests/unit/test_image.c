@@ -363,7 +363,7 @@ static void other_format(void **unused) {
 
 static void protocol(void **unused) {
     (void)unused;
-    snprintf(path, sizeof(path), "nbd+unix:///?socket=/run/tap.sock");
+    snprintf(path, sizeof(path), "iscsi://host/target/0");
     refused("protocol");
 }
 
