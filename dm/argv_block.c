@@ -3,7 +3,7 @@
  * -drive, -blockdev, -hda and its like, and the disks that they and -device ide-hd, ide-cd, scsi-hd
  * and floppy make of them.
  *
- * Not modelled: COLO's quorum and replication, throttling, backing files named by options.
+ * Not modelled: COLO's quorum and replication, throttle groups, backing files named by options.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,12 @@ static const char *const drive_keys[] = {
     "cache", "cache.direct", "cache.no-flush", "cache.writeback", "snapshot", "aio", "rerror",
     "werror", "discard", "detect-zeroes", "copy-on-read", "serial", "addr", "driver", "node-name",
     "auto-read-only", "locking", "file.", "children.", "read-pattern", "vote-threshold", "mode",
-    "top-id", "backing", "backing.", "throttling.", "throttling.group", "cyls", "heads", "secs",
+    "top-id", "backing", "backing.", "throttling.", "cyls", "heads", "secs",
     "trans", "size", "filename", "read-zeroes", "latency-ns", "bps", "iops",
-    "reconnect-delay", NULL,
+    "reconnect-delay", "bps_rd", "bps_wr", "bps_max", "bps_rd_max", "bps_wr_max", "bps_max_length",
+    "bps_rd_max_length", "bps_wr_max_length", "iops_rd", "iops_wr", "iops_max", "iops_rd_max",
+    "iops_wr_max", "iops_max_length", "iops_rd_max_length", "iops_wr_max_length", "iops_size",
+    NULL,
 };
 
 static const char *const unused_keys[] = {
@@ -58,7 +61,7 @@ static bool in_list(const char *const *list, const char *key) {
 static bool check_keys(struct parse *p, const struct opts *o) {
     for (unsigned i = 0; i < o->count; i++) {
         const char *key = o->kv[i].key;
-        if (!in_list(taken_keys, key) && !in_list(unused_keys, key))
+        if (!in_list(taken_keys, key) && !in_list(unused_keys, key) && !throttle_key(key))
             return parse_fail(p, "%s %s: %s= is not implemented%s", o->origin, o->text, key,
                               !strncmp(key, "children.", 9) || !strcmp(key, "top-id") ? " (COLO)"
                                                                                       : "");
@@ -206,7 +209,7 @@ static bool add_drive(struct parse *p, struct config_drive *d) {
 static bool take_drive(struct parse *p, const struct opts *o) {
     struct config_drive d = {.opts = o};
     if (!check_keys(p, o) || !take_interface(p, &d) || !take_index(p, &d) || !take_cache(p, &d) ||
-        !take_patience(p, &d))
+        !take_patience(p, &d) || !take_throttle(p, &d))
         return false;
     take_file(&d);
     d.read_only |= d.cdrom;
@@ -253,7 +256,7 @@ bool parse_blockdev(struct parse *p, const char *origin, const char *text) {
     if (!id)
         return parse_fail(p, "%s %s: a block device needs node-name=", origin, text);
     struct config_drive d = {.opts = o, .interface = IF_NONE, .id = id};
-    if (!take_cache(p, &d) || !take_patience(p, &d))
+    if (!take_cache(p, &d) || !take_patience(p, &d) || !take_throttle(p, &d))
         return false;
     take_file(&d);
     return add_drive(p, &d);

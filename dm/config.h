@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/throttle.h"
+
 /*
  * One option with its value taken apart: "-device e1000,id=nic0,mac=00:16:3e:00:00:01" has the head
  * "e1000". Values are as typed: libxl doesn't double commas, so a comma belongs to the value unless
@@ -94,6 +96,7 @@ struct config_drive {
     bool no_flush; /* cache=unsafe; cache.no-flush=on */
     bool discard;  /* discard=unmap */
     bool used;     /* a disk has it */
+    struct throttle_limits limits;
     unsigned patience_s; /* reconnect-delay= of a network disk; 0: the default */
     const struct opts *opts;
 };

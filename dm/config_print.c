@@ -160,6 +160,19 @@ static void print_display(const struct printer *out, const struct config *c) {
             c->globals[i].value);
 }
 
+static void word_limits(struct words *w, const struct throttle_limits *limits) {
+    for (unsigned what = 0; what < THROTTLE_WHATS; what++)
+        for (unsigned whose = 0; whose < THROTTLE_WHOSES; whose++) {
+            const struct throttle_limit *l = &limits->limit[what][whose];
+            if (l->avg)
+                word(w, " %s=%llu/%llu/%llu", throttle_name(what, whose),
+                     (unsigned long long)l->avg, (unsigned long long)l->max,
+                     (unsigned long long)l->length);
+        }
+    if (limits->iops_size)
+        word(w, " iops-size=%llu", (unsigned long long)limits->iops_size);
+}
+
 static void print_blocks(const struct printer *out, const struct config *c) {
     static const char *const interfaces[] = {"ide", "floppy", "none", "other"};
     static const char *const kinds[] = {"ide", "floppy", "scsi", "ahci"};
@@ -176,6 +189,9 @@ static void print_blocks(const struct printer *out, const struct config *c) {
         word_flag(&w, "no-flush", d->no_flush);
         word_flag(&w, "discard", d->discard);
         word_flag(&w, "unused", !d->used);
+        word_limits(&w, &d->limits);
+        if (d->patience_s)
+            word(&w, " patience=%u", d->patience_s);
         say_words(out, &w);
     }
     for (unsigned i = 0; i < c->disk_count; i++) {

@@ -102,6 +102,19 @@ void drives_opened(struct piix_ide_pins *pins) {
     put_all(pins->drive, IDE_DRIVES);
 }
 
+static void append(struct machine *m, struct drive *drive) {
+    struct drive **end = &m->drives;
+    while (*end)
+        end = &(*end)->next;
+    *end = drive;
+    drive->machine = m;
+}
+
+static void drive_free(struct drive *drive) {
+    free((char *)(uintptr_t)drive->filename);
+    mem_free(drive);
+}
+
 static const struct drive_ops cd_ops = {.locked = ata_cd_locked, .change = ata_cd_change,
                                        .press_eject = ata_cd_press_eject};
 static const struct drive_ops floppy_ops = {.change = fdc_change};
@@ -125,12 +138,13 @@ static void list_drive(struct board *b, const struct config_disk *disk, struct b
         .ide = disk->kind == DISK_IDE,
         .place = disk->bus * 2 + disk->unit,
     };
+    if (medium)
+        drive->limits = medium->limits;
+    if (drive->block)
+        block_throttle(drive->block, m->clock, &drive->limits);
     if (!dev && block)
         drive->held = block_get(block);
-    struct drive **end = &m->drives;
-    while (*end)
-        end = &(*end)->next;
-    *end = drive;
+    append(m, drive);
 }
 
 void drives_list(struct board *b) {
@@ -252,8 +266,7 @@ void drives_free(struct machine *m) {
         struct drive *drive = m->drives;
         m->drives = drive->next;
         block_put(drive->held);
-        free((char *)(uintptr_t)drive->filename);
-        mem_free(drive);
+        drive_free(drive);
     }
 }
 
@@ -271,6 +284,29 @@ void drives_unplug(struct board *b, bool keep_primary_master) {
         ahci_unplug(b->ahci[i], keep_primary_master && i == 0);
 }
 
+/* ---- PV disks that have no emulated drive ---- */
+
+static void pv_gone(void *arg) {
+    struct drive *drive = arg, **p = &drive->machine->drives;
+    while (*p != drive)
+        p = &(*p)->next;
+    *p = drive->next;
+    drive_free(drive);
+}
+
+/* So that it is counted, limited, resized and drained as the others. */
+static void list_pv(struct machine *m, struct block *block, const char *format,
+                    const char *path) {
+    struct drive *drive = mem_new(sizeof(*drive));
+    *drive = (struct drive){.qdev_id = "", .filename = strdup(path), .block = block,
+                            .format = image_format_name(format), .read_only = block->read_only};
+    snprintf(drive->own_id, sizeof(drive->own_id), "pv%u", m->pv_drives++);
+    drive->id = drive->own_id;
+    drive->watch = (struct block_watch){.gone = pv_gone, .arg = drive};
+    block_watch(block, &drive->watch);
+    append(m, drive);
+}
+
 struct block *drives_image(void *board, const char *format, const char *path, bool read_only) {
     struct machine *m = ((struct board *)board)->machine;
     for (struct drive *drive = m->drives; drive; drive = drive->next)
@@ -280,14 +316,17 @@ struct block *drives_image(void *board, const char *format, const char *path, bo
     char why[256];
     struct image_options options = {.format = format, .read_only = read_only};
     struct block *block = image_open(m->loop, path, &options, why, sizeof(why));
-    if (!block)
+    if (block)
+        list_pv(m, block, format, path);
+    else
         log_error("a PV disk of the guest can't be served: %s", why);
     return block;
 }
 
 struct drive *machine_drive(struct machine *m, const char *id) {
     for (struct drive *drive = m->drives; drive; drive = drive->next)
-        if (!strcmp(drive->id, id) || (*drive->qdev_id && !strcmp(drive->qdev_id, id)))
+        if (!strcmp(drive->id, id) || (drive->qdev_id && *id && !strcmp(drive->qdev_id, id)) ||
+            (drive->filename && !strcmp(drive->filename, id)))
             return drive;
     return NULL;
 }

@@ -19,6 +19,7 @@
 #include "core/io.h"
 #include "core/loop.h"
 #include "core/pci.h"
+#include "core/throttle.h"
 
 struct config;
 struct config_device;
@@ -61,6 +62,10 @@ struct drive {
     bool removable, read_only;
     bool ide; /* on the PIIX3's channels */
     unsigned place; /* on its controller: channel or port * 2 + unit */
+    struct throttle_limits limits; /* of whatever medium is in it */
+    struct block_watch watch;      /* a PV disk's that has no emulated drive: it goes with it */
+    char own_id[16];
+    struct machine *machine;
     struct drive *next;
 };
 
@@ -76,6 +81,7 @@ struct machine {
     struct input *input;
     struct display *display; /* NULL: no VGA */
     struct drive *drives;
+    unsigned pv_drives; /* ever; names them */
     struct chars *chars[MACHINE_CHARS]; /* for query-chardev */
     unsigned chars_count;
     struct device devices[MACHINE_DEVICES];
@@ -114,7 +120,8 @@ void machine_ask_reset(struct machine *machine);
 void machine_power_button(struct machine *machine);
 bool machine_wakeup(struct machine *machine); /* from S3; false: not suspended */
 
-struct drive *machine_drive(struct machine *machine, const char *id); /* by either id, or NULL */
+/* By either id or by its file; or NULL. */
+struct drive *machine_drive(struct machine *machine, const char *id);
 
 /*
  * Hot-plug of a CPU (device_add of its type, or cpu-add). False: no such CPU, or it is there.

@@ -79,6 +79,10 @@ bool resolve_blockdevs(struct parse *p);
 bool resolve_disks(struct parse *p); /* after the devices */
 struct config_drive *find_drive(const struct parse *p, const char *id);
 
+/* argv_throttle.c */
+bool throttle_key(const char *key); /* it names a limit of a -drive */
+bool take_throttle(struct parse *p, struct config_drive *d);
+
 /* argv_device.c */
 bool parse_device(struct parse *p, const char *origin, const char *text);
 bool parse_netdev(struct parse *p, const char *origin, const char *text);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "throttle.h"
+
 static int check(const struct block *block, const struct block_req *req) {
     if (req->op == BLOCK_FLUSH)
         return 0;
@@ -44,11 +46,25 @@ void block_submit(struct block *block, struct block_req *req) {
         return;
     }
     count(&block->stats, req);
-    block->ops->submit(block, req);
+    if (block->throttle)
+        throttle_submit(block->throttle, req);
+    else
+        block->ops->submit(block, req);
 }
 
-void block_drain(struct block *block) {
+static void drain(struct block *block) {
+    if (block->throttle)
+        throttle_hold_nothing(block->throttle, true);
     block->ops->drain(block);
+    if (block->throttle)
+        throttle_hold_nothing(block->throttle, false);
+}
+
+/* A `done` may put the image away: not before we are through. */
+void block_drain(struct block *block) {
+    block_get(block);
+    drain(block);
+    block_put(block);
 }
 
 struct block *block_get(struct block *block) {
@@ -59,7 +75,15 @@ struct block *block_get(struct block *block) {
 void block_put(struct block *block) {
     if (!block || --block->users)
         return;
-    block->ops->drain(block);
+    drain(block);
+    struct block_watch *next;
+    for (struct block_watch *watch = block->watches; watch; watch = next) {
+        next = watch->next;
+        if (watch->gone)
+            watch->gone(watch->arg);
+    }
+    if (block->throttle)
+        throttle_free(block->throttle);
     block->ops->free(block);
 }
 
@@ -81,7 +105,8 @@ void block_resized(struct block *block, uint64_t size) {
         return;
     block->size = size;
     for (struct block_watch *watch = block->watches; watch; watch = watch->next)
-        watch->resized(watch->arg);
+        if (watch->resized)
+            watch->resized(watch->arg);
 }
 
 bool block_resize(struct block *block, uint64_t size, char *why, size_t why_len) {

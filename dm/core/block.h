@@ -53,9 +53,11 @@ struct block_stats {
     uint64_t rd_ops, wr_ops, flush_ops, discard_ops, rd_bytes, wr_bytes, discard_bytes, errors;
 };
 
-/* Somebody who shows the image's size to the guest. */
+/* Somebody who shows the image's size to the guest, or knows it without being one of its users.
+ * Either may be NULL. */
 struct block_watch {
     void (*resized)(void *arg); /* block->size is the new one; may not watch or unwatch others */
+    void (*gone)(void *arg);    /* its last user has put it away; the watch is yours again */
     void *arg;
     struct block_watch *next; /* the image's, between block_watch and block_unwatch */
 };
@@ -71,6 +73,7 @@ struct block {
     unsigned users; /* drives and backends that hold it; block_put at 0 frees */
     struct block_stats stats;
     struct block_watch *watches;
+    struct throttle *throttle; /* NULL: no limits; see throttle.h */
 };
 
 /* Refuses (with done from the loop) what is past the end or writes a read-only image; counts. */
@@ -79,7 +82,7 @@ void block_drain(struct block *block);
 struct block *block_get(struct block *block);
 void block_put(struct block *block);
 
-/* The watch is the caller's until it is taken back, which must be before its block_put. */
+/* Without `gone`, the watch must be taken back before the caller's block_put. */
 void block_watch(struct block *block, struct block_watch *watch);
 void block_unwatch(struct block *block, struct block_watch *watch);
 

@@ -52,6 +52,11 @@ static const struct image_format *format_of(const char *name, const struct image
     return format;
 }
 
+const char *image_format_name(const char *name) {
+    const struct image_format *format = find_format(name);
+    return format ? format->canonical : "";
+}
+
 bool image_same_format(const char *a, const char *b) {
     const struct image_format *one = find_format(a), *other = find_format(b);
     return one && other && !strcmp(one->canonical, other->canonical);

@@ -29,6 +29,9 @@ struct image_options {
     unsigned patience_s; /* how long requests wait for a network disk's server; 0: 30 */
 };
 
+/* The name by which it is known, one that stays: "raw" for "file"; "" for none of ours. */
+const char *image_format_name(const char *format);
+
 /* Two names of one format, as "vpc" and "vhd" are. */
 bool image_same_format(const char *a, const char *b);
 

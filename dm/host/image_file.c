@@ -375,10 +375,6 @@ static void leave(struct file *file) {
     free(file);
 }
 
-static const struct block_ops file_ops = {
-    .submit = file_submit, .refuse = file_refuse, .drain = file_drain, .free = file_free,
-};
-
 /* The size of a regular file or block device, or 0 and a sentence. */
 static uint64_t size_of(int fd, const struct stat *st, const char *name, char *why,
                         size_t why_len) {
@@ -400,6 +396,36 @@ static uint64_t size_of(int fd, const struct stat *st, const char *name, char *w
     }
     return size;
 }
+
+/* Only larger: what the guest has there must stay. A device has the size it has. */
+static bool file_resize(struct block *block, uint64_t size, char *why, size_t why_len) {
+    struct file *file = file_of(block);
+    struct stat st;
+    fstat(file->fd, &st);
+    uint64_t now = size_of(file->fd, &st, file->name, why, why_len);
+    if (!now)
+        return false;
+    if (size < block->size) {
+        snprintf(why, why_len, "image '%s' has %llu bytes: it can't be made smaller while a guest "
+                 "uses it", file->name, (unsigned long long)block->size);
+        return false;
+    }
+    if (size > now && ftruncate(file->fd, (off_t)size)) {
+        snprintf(why, why_len, "image '%s' has %llu bytes and can't be made larger: %s",
+                 file->name, (unsigned long long)now, strerror(errno));
+        return false;
+    }
+    log_info("image '%s' had %llu bytes and has %llu now", file->name,
+             (unsigned long long)file->file_size, (unsigned long long)size);
+    file->file_size = size;
+    block_resized(block, size);
+    return true;
+}
+
+static const struct block_ops file_ops = {
+    .submit = file_submit, .refuse = file_refuse, .drain = file_drain, .free = file_free,
+    .resize = file_resize,
+};
 
 static bool set_flags(int fd, const char *name, const struct image_options *options, char *why,
                       size_t why_len) {

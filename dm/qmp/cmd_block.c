@@ -2,7 +2,7 @@
 /*
  * Drives: what xentop counts, and the media that xl cd-insert and cd-eject change.
  *
- * Not modelled: block jobs, throttling, a tray that stands open without being emptied.
+ * Not modelled: block jobs, a tray that stands open without being emptied.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static bool locked(const struct drive *drive) {
 }
 
 static struct json_object *inserted(const struct drive *drive) {
-    static const char *const zero[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+    static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
     struct json_object *info = json_object_new_object(), *image = json_object_new_object();
     const char *filename = or_empty(drive->filename), *format = or_empty(drive->format);
     format = *format ? format : "raw";
@@ -31,7 +31,8 @@ static struct json_object *inserted(const struct drive *drive) {
     j_add_bool(info, "ro", drive->block->read_only);
     j_add_bool(info, "encrypted", false);
     for (unsigned i = 0; i < 6; i++)
-        j_add_int(info, zero[i], 0);
+        j_add_int(info, limits[i],
+                  (int64_t)drive->limits.limit[i / THROTTLE_WHOSES][i % THROTTLE_WHOSES].avg);
     j_add_text(image, "filename", filename);
     j_add_text(image, "format", format);
     j_add_int(image, "virtual-size", (int64_t)drive->block->size);
@@ -69,6 +70,8 @@ static struct json_object *cmd_query_blockstats(struct call *call) {
         j_add_int(stats, "rd_operations", (int64_t)s->rd_ops);
         j_add_int(stats, "wr_operations", (int64_t)s->wr_ops);
         j_add_int(stats, "flush_operations", (int64_t)s->flush_ops);
+        j_add_int(stats, "unmap_operations", (int64_t)s->discard_ops);
+        j_add_int(stats, "unmap_bytes", (int64_t)s->discard_bytes);
         j_add_int(stats, "failed_operations", (int64_t)s->errors);
         j_add_text(entry, "device", d->id);
         if (*or_empty(d->qdev_id))
@@ -111,9 +114,11 @@ static bool tray_opens(struct call *call, const struct drive *drive) {
     return false;
 }
 
-static void change(struct drive *drive, struct block *medium) {
+static void change(struct machine *machine, struct drive *drive, struct block *medium) {
     struct block *old = drive->ops->change(drive->dev, medium);
     drive->block = medium;
+    if (medium)
+        block_throttle(medium, machine->clock, &drive->limits);
     if (old)
         block_put(old);
     free((char *)drive->filename);
@@ -133,7 +138,7 @@ static struct json_object *cmd_eject(struct call *call) {
     struct drive *drive = named_drive(call);
     if (!drive || !tray_opens(call, drive) || !drive->block)
         return NULL;
-    change(drive, NULL);
+    change(call->qmp->machine, drive, NULL);
     tray_event(call->qmp, drive, true);
     return NULL;
 }
@@ -186,7 +191,7 @@ static struct json_object *cmd_change_medium(struct call *call) {
     if (!medium)
         return call_fail(call, GENERIC_ERROR, "%s", why);
     bool had = drive->block;
-    change(drive, medium);
+    change(call->qmp->machine, drive, medium);
     drive->filename = strdup(shown_name(call, filename));
     drive->format = format_name(format);
     if (had)

@@ -130,7 +130,7 @@ unsigned key_by_number(int64_t number);
 bool write_ppm(int fd, const struct display *display);
 bool write_png(int fd, const struct display *display);
 
-extern const struct command machine_commands[], block_commands[], query_commands[],
-    input_commands[], fd_commands[], screen_commands[], hmp_commands[];
+extern const struct command machine_commands[], block_commands[], drive_commands[],
+    query_commands[], input_commands[], fd_commands[], screen_commands[], hmp_commands[];
 
 #endif

@@ -233,6 +233,20 @@ static void identify_device(void **unused) {
 }
 
 /* Disks that nobody gave a serial number differ within a machine, and claim no world wide name. */
+/* After a reset at the latest; before it nothing is taken away that the guest knows of. */
+static void identify_after_resize(void **unused) {
+    (void)unused;
+    uint8_t page[512];
+    char why[100];
+    assert_true(block_resize(disk, (uint64_t)SECTORS * 1024, why, sizeof(why)));
+    out8(&fx, CONTROL, 0x04);
+    out8(&fx, CONTROL, 0x00);
+    identify(page);
+    assert_int_equal(word(page, 60) | word(page, 61) << 16, 2 * SECTORS);
+    assert_int_equal(load_le64(page + 200), 2 * SECTORS);
+    assert_int_equal(word(page, 1), 2 * SECTORS / 16 / 63);
+}
+
 static void unnamed_disks(void **unused) {
     (void)unused;
     uint8_t page[512];
@@ -640,7 +654,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(power_on_signature), T(software_reset), T(registers_hold_what_is_written),
         T(high_order_bytes), T(lone_master), T(empty_channel), T(execute_device_diagnostic),
-        T(nien_holds_the_line), T(identify_device), T(unnamed_disks),
+        T(nien_holds_the_line), T(identify_device), T(identify_after_resize), T(unnamed_disks),
         T(transfer_mode_shows),
         T(read_sectors_ahead), T(read_more_than_the_buffer), T(read_by_words_and_dwords),
         T(read_chs), T(initialize_device_parameters), T(read_multiple), T(read_ext),

@@ -243,6 +243,72 @@ static void shrinks_under_io(void **unused) {
     block_put(block);
 }
 
+static unsigned resizes;
+
+static void count_resize(void *arg) {
+    assert_int_equal(((struct block *)arg)->size, 2 * SIZE);
+    resizes++;
+}
+
+static uint64_t file_size(void) {
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+/* Larger, by us or by somebody else before us; never smaller. */
+static void resizes_live(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    struct block_watch watch = {.resized = count_resize, .arg = block};
+    uint8_t buf[512] = {1};
+    resizes = 0;
+    block_watch(block, &watch);
+    assert_int_equal(write_at(block, SIZE, buf, 512), EINVAL);
+    assert_true(block_resize(block, 2 * SIZE, why, sizeof(why)));
+    assert_int_equal(resizes, 1);
+    assert_int_equal(file_size(), 2 * SIZE);
+    assert_int_equal(write_at(block, 2 * SIZE - 512, buf, 512), 0);
+    assert_int_equal(read_at(block, SIZE, buf, 512), 0);
+    assert_int_equal(buf[0], 0);
+    block_unwatch(block, &watch);
+    assert_false(block_resize(block, SIZE, why, sizeof(why)));
+    assert_non_null(strstr(why, "smaller"));
+    assert_non_null(strstr(why, path));
+    assert_int_equal(truncate(path, 4 * SIZE), 0);
+    assert_true(block_resize(block, 4 * SIZE, why, sizeof(why)));
+    assert_int_equal(block->size, 4 * SIZE);
+    assert_int_equal(read_at(block, 4 * SIZE - 512, buf, 512), 0);
+    assert_false(block_resize(block, 4 * SIZE + 1, why, sizeof(why)));
+    assert_false(block_resize(block, 0, why, sizeof(why)));
+    block_put(block);
+    options.read_only = true;
+    block = open_image();
+    assert_false(block_resize(block, 8 * SIZE, why, sizeof(why)));
+    block_put(block);
+    assert_int_equal(file_size(), 4 * SIZE);
+    assert_int_equal(resizes, 1);
+}
+
+/* The host's disk is full: ENOSPC or EFBIG, the image keeps its size and goes on. */
+static void no_room_to_grow(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    struct rlimit before, limit = {SIZE + SIZE / 2, RLIM_INFINITY};
+    uint8_t buf[512];
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    bool grew = block_resize(block, 2 * SIZE, why, sizeof(why));
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_false(grew);
+    assert_non_null(strstr(why, "can't be made larger"));
+    assert_int_equal(block->size, SIZE);
+    assert_int_equal(read_at(block, 0, buf, 512), 0);
+    block_put(block);
+}
+
 static void past_the_end(void **unused) {
     (void)unused;
     struct block *block = open_image();
@@ -388,7 +454,7 @@ static void from_descriptor(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
-        T(shrinks_under_io), T(past_the_end), T(read_only), T(file_cannot_be_written),
+        T(shrinks_under_io), T(resizes_live), T(no_room_to_grow), T(past_the_end), T(read_only), T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
         T(from_descriptor),

@@ -19,6 +19,7 @@
 
 #include "argv.h"
 #include "config.h"
+#include "core/bits.h"
 #include "fixture.h"
 #include "loop.h"
 #include "machine.h"
@@ -157,6 +158,8 @@ static void make_machine(struct bench *b) {
                              .format = "raw", .next = &b->cd};
     b->disk.block = fixture_block(&b->fx, 8192, false);
     b->disk.block->stats = (struct block_stats){.rd_ops = 3, .wr_ops = 2, .rd_bytes = 1536,
+                                                .flush_ops = 4, .discard_ops = 1,
+                                                .discard_bytes = 512,
                                                 .wr_bytes = 1024};
     b->cd = (struct drive){.id = "ide-5632", .qdev_id = "ide-5632", .ops = &cd_ops, .dev = b,
                            .removable = true, .read_only = true};
@@ -490,15 +493,72 @@ static void test_xentop(void **state) {
     assert_string_equal(
         say(b, fd, "{ \"execute\": \"query-blockstats\" }"),
         "{\"return\":[{\"device\":\"ide0-hd0\",\"stats\":{\"rd_bytes\":1536,\"wr_bytes\":1024,"
-        "\"rd_operations\":3,\"wr_operations\":2,\"flush_operations\":0,\"failed_operations\":0}},"
+        "\"rd_operations\":3,\"wr_operations\":2,\"flush_operations\":4,\"unmap_operations\":1,"
+        "\"unmap_bytes\":512,\"failed_operations\":0}},"
         "{\"device\":\"ide-5632\",\"qdev\":\"ide-5632\",\"stats\":{\"rd_bytes\":0,\"wr_bytes\":0,"
         "\"rd_operations\":0,\"wr_operations\":0,\"flush_operations\":0,"
-        "\"failed_operations\":0}}]}\r\n");
+        "\"unmap_operations\":0,\"unmap_bytes\":0,\"failed_operations\":0}}]}\r\n");
     const char *blocks = say(b, fd, "{ \"execute\": \"query-block\" }");
     assert_non_null(strstr(blocks, "\"device\":\"ide0-hd0\""));
     assert_non_null(strstr(blocks, "\"inserted\":{\"file\":\"/srv/root.img\""));
     close(fd);
     close(other);
+}
+
+#define NO_LIMITS "\"bps\":0,\"bps_rd\":0,\"bps_wr\":0,\"iops\":0,\"iops_rd\":0,\"iops_wr\":0"
+
+/* With QEMU's arguments; the limits stay with the drive when its medium goes. */
+static void test_io_throttle(void **state) {
+    struct bench *b = *state;
+    int fd = begin(b);
+    assert_non_null(strstr(say(b, fd, "{\"execute\":\"query-block\"}"), NO_LIMITS));
+    EXPECT("{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"device\":\"ide0-hd0\",\"bps\":0,"
+           "\"bps_rd\":1048576,\"bps_wr\":0,\"iops\":100,\"iops_rd\":0,\"iops_wr\":0,\"iops_max\":500,"
+           "\"iops_size\":4096}}", "{\"return\":{}}");
+    assert_non_null(b->disk.block->throttle);
+    assert_non_null(strstr(say(b, fd, "{\"execute\":\"query-block\"}"),
+                           "\"bps\":0,\"bps_rd\":1048576,\"bps_wr\":0,\"iops\":100,"));
+    assert_int_equal(b->disk.limits.limit[THROTTLE_IOPS][THROTTLE_TOTAL].max, 500);
+    assert_int_equal(b->disk.limits.iops_size, 4096);
+    static const char *const bad[] = {
+        "\"device\":\"ide0-hd0\",\"bps\":1,\"bps_rd\":1", "\"id\":\"ide0-hd0\",\"bps\":-1,\"bps_rd\":0",
+        "\"device\":\"none\",\"bps\":0,\"bps_rd\":0", "\"bps\":0,\"bps_rd\":0",
+        "\"device\":\"ide0-hd0\",\"group\":\"g\",\"bps\":0,\"bps_rd\":0"};
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[300];
+        snprintf(text, sizeof(text), "{\"execute\":\"block_set_io_throttle\",\"arguments\":{%s,"
+                 "\"bps_wr\":0,\"iops\":0,\"iops_rd\":0,\"iops_wr\":0}}", bad[i]);
+        assert_non_null(strstr(say(b, fd, text), "\"error\""));
+    }
+    assert_non_null(b->disk.block->throttle);
+    EXPECT("{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"device\":\"/srv/root.img\","
+           NO_LIMITS "}}", "{\"return\":{}}");
+    assert_null(b->disk.block->throttle);
+    /* an empty drive remembers */
+    EXPECT("{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"id\":\"ide-5632\",\"bps\":0,"
+           "\"bps_rd\":5,\"bps_wr\":0,\"iops\":0,\"iops_rd\":0,\"iops_wr\":0}}", "{\"return\":{}}");
+    assert_int_equal(b->cd.limits.limit[THROTTLE_BPS][THROTTLE_READ].avg, 5);
+    close(fd);
+}
+
+static void test_resize(void **state) {
+    struct bench *b = *state;
+    int fd = begin(b);
+    EXPECT("{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"ide0-hd0\",\"size\":16384}}",
+           "{\"return\":{}}");
+    assert_int_equal(b->disk.block->size, 16384);
+    static const char *const bad[] = {"\"device\":\"ide0-hd0\",\"size\":16385",
+                                      "\"node-name\":\"ide0-hd0\",\"size\":0",
+                                      "\"device\":\"ide0-hd0\",\"size\":-512",
+                                      "\"device\":\"ide-5632\",\"size\":512", "\"size\":512",
+                                      "\"device\":\"none\",\"size\":512"};
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), "{\"execute\":\"block_resize\",\"arguments\":{%s}}", bad[i]);
+        assert_non_null(strstr(say(b, fd, text), "\"error\""));
+    }
+    assert_int_equal(b->disk.block->size, 16384);
+    close(fd);
 }
 
 static void test_post_config(void **state) {
@@ -918,6 +978,7 @@ int main(void) {
         TEST(test_talk), TEST(test_arguments), TEST(test_malformed), TEST(test_long),
         TEST(test_escapes), TEST(test_clients), TEST(test_disconnect), TEST(test_bytewise),
         TEST(test_half_close), TEST(test_back_pressure), TEST(test_run_states), TEST(test_xentop),
+        TEST(test_io_throttle), TEST(test_resize),
         TEST(test_post_config), TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_stray_fd),
         TEST(test_save),
         TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
