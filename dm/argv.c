@@ -213,49 +213,6 @@ static bool take_display(struct parse *p, const char *origin, const char *val) {
     return true;
 }
 
-/* "host:display", "[host]:display", "unix:path" or "none"; libxl passes an IPv6 host bare. */
-static bool vnc_address(struct parse *p, struct config_vnc *vnc) {
-    const char *head = vnc->opts->head;
-    const char *colon = strrchr(head, ':');
-    if (!strcmp(head, "none")) {
-        vnc->none = true;
-        return true;
-    }
-    if (!strncmp(head, "unix:", 5) && head[5]) {
-        vnc->path = head + 5;
-        return true;
-    }
-    if (!colon || !parse_unsigned(colon + 1, 65535 - 5900, &vnc->display))
-        return parse_fail(p, "%s %s (vnclisten=): expected host:display, unix:path or none",
-                          vnc->opts->origin, vnc->opts->text);
-    size_t n = (size_t)(colon - head);
-    bool bracketed = n >= 2 && head[0] == '[' && head[n - 1] == ']';
-    vnc->host = arena_bytes(p->arena, head + bracketed, n - 2 * bracketed);
-    return true;
-}
-
-static bool take_vnc(struct parse *p, const char *origin, const char *val) {
-    static const char *const keys[] = {"vnc", "password!", "to", "share", "websocket!", "reverse!",
-                                       "lossy!", "non-adaptive!", "tls-creds", "sasl!", "display",
-                                       "audiodev", "password-secret", NULL};
-    const struct opts *o = opts_parse(p, origin, val, "vnc", keys);
-    if (!o)
-        return false;
-    static const char *const undone[] = {"websocket", "reverse", "tls-creds", "sasl", "audiodev",
-                                         "password-secret"};
-    for (unsigned i = 0; i < ARRAY_LEN(undone); i++)
-        if (opts_get(o, undone[i]) && strcmp(opts_get(o, undone[i]), "off"))
-            return parse_fail(p, "%s %s: %s is not implemented", origin, val, undone[i]);
-    struct config_vnc vnc = {.opts = o};
-    uint64_t to = 0;
-    if (!vnc_address(p, &vnc) || !opts_bool(o, "password", &vnc.password, p->why, p->why_len) ||
-        !opts_number(o, "to", 65535 - 5900, &to, p->why, p->why_len))
-        return false;
-    vnc.to = MAX((unsigned)to, vnc.display);
-    p->vncs[p->config->vnc_count++] = vnc;
-    return true;
-}
-
 static bool take_global(struct parse *p, const char *origin, const char *val) {
     static const char *const keys[] = {"driver", "property", "value", NULL};
     struct config_global global = {0};
@@ -324,7 +281,7 @@ static const struct option options[] = {
     {"no-user-config", false, NULL, NULL},
     {"xen-attach", false, take_xen_attach, NULL},
     {"name", true, take_name, NULL},
-    {"vnc", true, take_vnc, NULL},
+    {"vnc", true, parse_vnc, NULL},
     {"display", true, take_display, NULL},
     {"k", true, take_keymap, NULL},
     {"kernel", true, take_kernel, NULL},
@@ -341,7 +298,7 @@ static const struct option options[] = {
     {"smp", true, take_smp, NULL},
     {"netdev", true, parse_netdev, NULL},
     {"net", true, parse_net, NULL},
-    {"object", true, NULL, "(COLO): objects are not implemented"},
+    {"object", true, parse_object, NULL},
     {"xen-domid-restrict", false, take_domid_restrict, NULL},
     {"chroot", true, take_chroot, NULL},
     {"run-with", true, take_run_with, NULL},
@@ -425,6 +382,7 @@ static void make_lists(struct parse *p, unsigned n) {
     LIST(serials);
     LIST(parallels);
     LIST(vncs);
+    LIST(tls);
     LIST(usbdevices);
     LIST(devices);
     LIST(drives);
@@ -463,7 +421,8 @@ struct config *argv_parse(int argc, const char *const argv[], char *why, size_t 
     make_lists(&parse, (unsigned)argc + 1);
     config->machine_opts = opts_parse(&parse, "-machine", "", "type", none_known);
     if (parse_all(&parse, argc, argv) && resolve_chardevs(&parse) && resolve_blockdevs(&parse) &&
-        resolve_devices(&parse) && resolve_disks(&parse) && check_whole(&parse))
+        resolve_devices(&parse) && resolve_disks(&parse) && resolve_vncs(&parse) &&
+        check_whole(&parse))
         return config;
     arena_free(arena);
     return NULL;

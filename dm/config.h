@@ -150,12 +150,28 @@ struct config_global {
     const char *driver, *property, *value;
 };
 
+/* -object tls-creds-x509 and -anon, a server's */
+struct config_tls {
+    const char *id;
+    bool anonymous;
+    const char *dir;      /* of the certificates */
+    bool verify_peer;
+    const char *priority; /* or NULL */
+};
+
+enum config_share { SHARE_EXCLUSIVE, SHARE_FORCED, SHARE_IGNORED };
+
 struct config_vnc {
     bool none;
     const char *host;     /* "" is any; NULL with `path` */
     const char *path;     /* unix socket, or NULL */
     unsigned display, to; /* TCP ports 5900 + display ... 5900 + to; to >= display */
     bool password;
+    enum config_share share; /* what one means who wants to be alone */
+    bool websocket;
+    const char *web_host;    /* "" is any */
+    unsigned web_port;       /* 0: 5700 and the display */
+    const struct config_tls *tls; /* or NULL */
     const struct opts *opts;
 };
 
@@ -195,6 +211,8 @@ struct config {
 
     const struct config_vnc *vncs;
     unsigned vnc_count;
+    const struct config_tls *tls;
+    unsigned tls_count;
     const char *display; /* the last -display: "none", "sdl", or "" */
     bool nographic;
     const char *keymap;  /* -k, or "" */

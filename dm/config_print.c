@@ -142,17 +142,35 @@ static void print_chardevs(const struct printer *out, const struct config *c) {
         say(out, "qtest on \"%s\"", c->qtest->id);
 }
 
+static void print_vnc(const struct printer *out, const struct config_vnc *vnc) {
+    static const char *const shares[] = {"", " force-shared", " share-ignored"};
+    struct words w = {.len = 0};
+    if (vnc->none)
+        word(&w, "vnc none");
+    else if (vnc->path)
+        word(&w, "vnc unix \"%s\"", vnc->path);
+    else
+        word(&w, "vnc host=\"%s\" display %u to %u", vnc->host, vnc->display, vnc->to);
+    word_flag(&w, "password", vnc->password);
+    if (vnc->websocket)
+        word(&w, " websocket host=\"%s\" port %u", vnc->web_host, vnc->web_port);
+    word_text(&w, "tls", vnc->tls ? vnc->tls->id : NULL);
+    word(&w, "%s", shares[vnc->share]);
+    say(out, "%s", w.text);
+}
+
 static void print_display(const struct printer *out, const struct config *c) {
-    for (unsigned i = 0; i < c->vnc_count; i++) {
-        const struct config_vnc *vnc = &c->vncs[i];
-        if (vnc->none)
-            say(out, "vnc none");
-        else if (vnc->path)
-            say(out, "vnc unix \"%s\"%s", vnc->path, vnc->password ? " password" : "");
-        else
-            say(out, "vnc host=\"%s\" display %u to %u%s", vnc->host, vnc->display, vnc->to,
-                vnc->password ? " password" : "");
+    for (unsigned i = 0; i < c->tls_count; i++) {
+        const struct config_tls *tls = &c->tls[i];
+        struct words w = {.len = 0};
+        word(&w, "tls \"%s\"%s", tls->id, tls->anonymous ? " anonymous" : "");
+        word_text(&w, "dir", tls->dir);
+        word_flag(&w, "verify-peer", tls->verify_peer);
+        word_text(&w, "priority", tls->priority);
+        say(out, "%s", w.text);
     }
+    for (unsigned i = 0; i < c->vnc_count; i++)
+        print_vnc(out, &c->vncs[i]);
     for (unsigned i = 0; i < c->usbdevice_count; i++)
         say(out, "usbdevice \"%s\"", c->usbdevices[i]);
     for (unsigned i = 0; i < c->global_count; i++)

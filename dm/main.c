@@ -23,6 +23,7 @@
 #include "ports.h"
 #include "qmp.h"
 #include "sock.h"
+#include "tls.h"
 #include "vnc.h"
 #include "xen.h"
 #include "xen_pv.h"
@@ -175,6 +176,25 @@ static void machine_down(struct run *run) {
         machine_free(run->machine);
 }
 
+static struct vnc *open_vnc(struct run *run, const struct config_vnc *v) {
+    enum { DISPLAY_0 = 5900 };
+    struct vnc_listen listen = {
+        .host = v->host, .path = v->path, .port = DISPLAY_0 + v->display,
+        .to_port = DISPLAY_0 + v->to, .password = v->password, .websocket = v->websocket,
+        .web_host = v->web_host, .web_port = v->web_port,
+        .share = v->share == SHARE_FORCED    ? VNC_SHARE_FORCED
+                 : v->share == SHARE_IGNORED ? VNC_SHARE_IGNORED
+                                             : VNC_SHARE_EXCLUSIVE};
+    struct tls_options tls;
+    if (v->tls) {
+        tls = (struct tls_options){.anonymous = v->tls->anonymous, .dir = v->tls->dir,
+                                   .verify_peer = v->tls->verify_peer,
+                                   .priority = v->tls->priority};
+        listen.tls = &tls;
+    }
+    return vnc_open(run->loop, &listen, run->why, sizeof(run->why));
+}
+
 /* Listens before libxl asks for the port; viewers are let in at once. */
 static bool vnc_up(struct run *run) {
     const struct config *config = run->config;
@@ -187,13 +207,7 @@ static bool vnc_up(struct run *run) {
                      v->opts->text);
             return false;
         }
-        enum { DISPLAY_0 = 5900 };
-        run->vnc = vnc_open(run->loop,
-                            &(struct vnc_listen){.host = v->host, .path = v->path,
-                                                 .port = DISPLAY_0 + v->display,
-                                                 .to_port = DISPLAY_0 + v->to,
-                                                 .password = v->password},
-                            run->why, sizeof(run->why));
+        run->vnc = open_vnc(run, v);
         if (!run->vnc)
             return false;
         vnc_attach(run->vnc, run->machine->display, run->machine->input,
@@ -248,8 +262,22 @@ static bool vnc_tell(void *arg, struct qmp_vnc *vnc) {
     if (!run->vnc)
         return false;
     vnc_query(run->vnc, &info);
-    *vnc = (struct qmp_vnc){.host = info.host, .service = info.service, .family = info.family,
-                            .password = info.password};
+    *vnc = (struct qmp_vnc){
+        .at = {info.at.host, info.at.service, info.at.family, false},
+        .web = {info.web.host, info.web.service, info.web.family, true},
+        .password = info.password, .tls = info.tls, .anonymous = info.anonymous,
+        .websocket = info.websocket};
+    return true;
+}
+
+static bool vnc_peer(void *arg, unsigned n, struct qmp_vnc_at *at, char bytes[QMP_VNC_PEER]) {
+    struct run *run = arg;
+    struct vnc_peer peer;
+    if (!run->vnc || !vnc_query_client(run->vnc, n, &peer))
+        return false;
+    int len = snprintf(bytes, QMP_VNC_PEER, "%s", peer.host) + 1;
+    snprintf(bytes + len, QMP_VNC_PEER - (size_t)len, "%s", peer.service);
+    *at = (struct qmp_vnc_at){bytes, bytes + len, peer.family, peer.websocket};
     return true;
 }
 
@@ -266,7 +294,8 @@ static const struct qmp_ops qmp_ops = {
     .power_button = machine_power_button, .wakeup = machine_wakeup,
     .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .plug = machine_plug,
     .unplug = machine_unplug, .open_image = open_image, .quit = quit,
-    .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_password = vnc_password,
+    .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_peer = vnc_peer,
+    .vnc_password = vnc_password,
 };
 
 static bool qmp_up(struct run *run) {

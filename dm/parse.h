@@ -24,6 +24,7 @@ struct parse {
     const struct config_chardev **serials, **parallels;
     const char **serial_refs, **parallel_refs; /* chardev:ID, found at the end */
     struct config_vnc *vncs;
+    struct config_tls *tls;
     const char **usbdevices;
     struct config_device *devices;
     struct config_drive *drives;
@@ -82,6 +83,11 @@ struct config_drive *find_drive(const struct parse *p, const char *id);
 /* argv_throttle.c */
 bool throttle_key(const char *key); /* it names a limit of a -drive */
 bool take_throttle(struct parse *p, struct config_drive *d);
+
+/* argv_vnc.c */
+bool parse_vnc(struct parse *p, const char *origin, const char *text);
+bool parse_object(struct parse *p, const char *origin, const char *text);
+bool resolve_vncs(struct parse *p);
 
 /* argv_device.c */
 bool parse_device(struct parse *p, const char *origin, const char *text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RFC 6143, sections 7.1 to 7.6; VNC authentication (7.2.2); and from the community's rfbproto.rst:
+ * RFC 6143, sections 7.3 to 7.6; rfb_auth.c has those before; from the community's rfbproto.rst:
  * ExtendedDesktopSize, QEMU pointer motion change, QEMU extended key event. Not modelled:
  * clipboards (what comes is skipped), colour maps but for a fixed one of 3-3-2 bits. See rfb.h.
  */
@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "core/bits.h"
-#include "des.h"
 #include "keysym.h"
+#include "rfb_priv.h"
 
 enum {
-    SECURITY_INVALID = 0, SECURITY_NONE = 1, SECURITY_VNC = 2,
     /* from the client */
     SET_PIXEL_FORMAT = 0, SET_ENCODINGS = 2, UPDATE_REQUEST = 3, KEY_EVENT = 4, POINTER_EVENT = 5,
     CLIENT_CUT_TEXT = 6, SET_DESKTOP_SIZE = 251, QEMU_MESSAGE = 255, QEMU_KEY_EVENT = 0,
@@ -32,19 +31,16 @@ enum {
 
 /* ---- life ---- */
 
-static const char greeting[] = "RFB 003.008\n";
-
-enum { VERSION_LEN = sizeof(greeting) - 1 };
-
 void rfb_open(struct rfb *rfb, const struct rfb_user *user, const struct rfb_screen *screen,
-              const char *password, const uint8_t challenge[RFB_CHALLENGE]) {
-    *rfb = (struct rfb){.user = user, .screen = screen, .want_password = password};
-    if (password)
-        strncpy(rfb->password, password, RFB_PASSWORD);
+              const struct rfb_access *access, const uint8_t challenge[RFB_CHALLENGE]) {
+    *rfb = (struct rfb){.user = user, .screen = screen, .access = access->kind,
+                        .want_password = access->password};
+    if (access->password)
+        strncpy(rfb->password, access->password, RFB_PASSWORD);
     memcpy(rfb->challenge, challenge, RFB_CHALLENGE);
     rfb->encoder.format = rfb_native;
     rfb_format_ready(&rfb->encoder.format);
-    rfb_buf_put(&rfb->out, greeting, VERSION_LEN);
+    rfb_auth_greet(rfb);
 }
 
 static void set_key(struct rfb *rfb, unsigned code, bool down) {
@@ -92,85 +88,7 @@ void rfb_close(struct rfb *rfb) {
     rfb->state = RFB_CLOSED;
 }
 
-/* ---- getting in ---- */
-
-static size_t refuse(struct rfb *rfb, const char *why) {
-    rfb_buf_u32(&rfb->out, (uint32_t)strlen(why));
-    rfb_buf_put(&rfb->out, why, strlen(why));
-    rfb->state = RFB_CLOSED;
-    return 0;
-}
-
-static void send_result(struct rfb *rfb, bool good) {
-    rfb_buf_u32(&rfb->out, !good);
-    if (good)
-        rfb->state = RFB_CLIENT_INIT;
-    else if (rfb->minor >= 8)
-        refuse(rfb, "wrong password");
-    else
-        rfb->state = RFB_CLOSED;
-}
-
-static void start_password(struct rfb *rfb) {
-    rfb_buf_put(&rfb->out, rfb->challenge, RFB_CHALLENGE);
-    rfb->state = RFB_RESPONSE;
-}
-
-static size_t got_version(struct rfb *rfb) {
-    const uint8_t *in = rfb->in;
-    if (memcmp(in, "RFB 003.", 8) || in[11] != '\n') {
-        rfb->state = RFB_CLOSED;
-        return 0;
-    }
-    unsigned minor = (in[8] - '0') * 100u + (in[9] - '0') * 10u + (in[10] - '0');
-    rfb->minor = minor == 7 ? 7 : minor >= 8 && minor < 800 ? 8 : 3; /* 889 is a 3 */
-    uint8_t type = rfb->want_password ? SECURITY_VNC : SECURITY_NONE;
-    bool closed = rfb->want_password && !rfb->password[0];
-    if (rfb->minor == 3) { /* the server decides */
-        rfb_buf_u32(&rfb->out, closed ? SECURITY_INVALID : type);
-        if (!closed && type == SECURITY_VNC)
-            start_password(rfb);
-        else if (!closed)
-            rfb->state = RFB_CLIENT_INIT;
-    } else {
-        rfb_buf_u8(&rfb->out, !closed);
-        if (!closed)
-            rfb_buf_u8(&rfb->out, type);
-        rfb->state = RFB_SECURITY;
-    }
-    if (closed)
-        refuse(rfb, "no password is set yet");
-    return VERSION_LEN;
-}
-
-static size_t got_security(struct rfb *rfb) {
-    uint8_t type = rfb->want_password ? SECURITY_VNC : SECURITY_NONE;
-    if (rfb->in[0] != type)
-        rfb->state = RFB_CLOSED;
-    else if (type == SECURITY_VNC)
-        start_password(rfb);
-    else if (rfb->minor >= 8)
-        send_result(rfb, true);
-    else
-        rfb->state = RFB_CLIENT_INIT;
-    return 1;
-}
-
-/* The password is the key, each of its bytes turned end for end. */
-static size_t got_response(struct rfb *rfb) {
-    uint8_t key[8], expected[RFB_CHALLENGE], differs = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        key[i] = 0;
-        for (unsigned bit = 0; bit < 8; bit++)
-            key[i] |= (uint8_t)(((uint8_t)rfb->password[i] >> bit & 1) << (7 - bit));
-    }
-    des_encrypt(key, rfb->challenge, expected);
-    des_encrypt(key, rfb->challenge + 8, expected + 8);
-    for (unsigned i = 0; i < RFB_CHALLENGE; i++)
-        differs |= expected[i] ^ rfb->in[i];
-    send_result(rfb, !differs);
-    return RFB_CHALLENGE;
-}
+/* ---- messages ---- */
 
 static void put_format(struct rfb_buf *out, const struct rfb_format *f) {
     rfb_buf_u8(out, f->bits);
@@ -199,8 +117,6 @@ static size_t got_client_init(struct rfb *rfb) {
     rfb->tell_size = false;
     return 1;
 }
-
-/* ---- messages ---- */
 
 static void send_colour_map(struct rfb *rfb) {
     rfb_buf_u8(&rfb->out, SET_COLOUR_MAP);
@@ -399,11 +315,11 @@ static size_t step(struct rfb *rfb) {
     size_t n;
     switch (rfb->state) {
     case RFB_VERSION:
-        return rfb->in_len >= VERSION_LEN ? got_version(rfb) : 0;
     case RFB_SECURITY:
-        return got_security(rfb);
+    case RFB_VENCRYPT_VERSION:
+    case RFB_VENCRYPT_TYPE:
     case RFB_RESPONSE:
-        return rfb->in_len >= RFB_CHALLENGE ? got_response(rfb) : 0;
+        return rfb_auth_step(rfb);
     case RFB_CLIENT_INIT:
         return got_client_init(rfb);
     case RFB_NORMAL:
@@ -416,6 +332,9 @@ static size_t step(struct rfb *rfb) {
         if (!rfb->left)
             rfb->state = RFB_NORMAL;
         return n;
+    case RFB_START_TLS: /* what comes before TLS is nobody's */
+        rfb->state = RFB_CLOSED;
+        return 0;
     case RFB_CLOSED:
         return 0;
     }

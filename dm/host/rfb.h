@@ -40,8 +40,22 @@ struct rfb_user {
     void *arg;
 };
 
+/* Who may come in, and how. */
+enum rfb_access_kind {
+    RFB_PLAIN,
+    RFB_TLS_ANON, /* VeNCrypt: TLS without, */
+    RFB_TLS_X509, /* ... or with certificates */
+};
+
+struct rfb_access {
+    enum rfb_access_kind kind;
+    const char *password; /* NULL: everybody may come; "": none is set, so nobody */
+};
+
 enum rfb_state {
-    RFB_VERSION, RFB_SECURITY, RFB_RESPONSE, RFB_CLIENT_INIT, RFB_NORMAL, RFB_ENCODINGS, RFB_SKIP,
+    RFB_VERSION, RFB_SECURITY, RFB_VENCRYPT_VERSION, RFB_VENCRYPT_TYPE,
+    RFB_START_TLS, /* send what is in `out`; when TLS is up: rfb_secured */
+    RFB_RESPONSE, RFB_CLIENT_INIT, RFB_NORMAL, RFB_ENCODINGS, RFB_SKIP,
     RFB_CLOSED,
 };
 
@@ -50,6 +64,7 @@ struct rfb {
     const struct rfb_screen *screen;
     enum rfb_state state;
     unsigned minor; /* of the protocol: 3, 7 or 8 */
+    enum rfb_access_kind access;
     bool want_password;
     char password[RFB_PASSWORD + 1]; /* "": none is set, so nobody gets in */
     uint8_t challenge[RFB_CHALLENGE];
@@ -74,14 +89,15 @@ struct rfb {
     uint64_t keys[RFB_KEYS * 4 / 64]; /* held down, by KEY_* */
 };
 
-/* `challenge` is random; password NULL: everybody may come. */
+/* `challenge` is random. */
 void rfb_open(struct rfb *rfb, const struct rfb_user *user, const struct rfb_screen *screen,
-              const char *password, const uint8_t challenge[RFB_CHALLENGE]);
+              const struct rfb_access *access, const uint8_t challenge[RFB_CHALLENGE]);
 /* Lifts its keys and buttons, and frees. */
 void rfb_close(struct rfb *rfb);
 
 /* Bytes from the viewer. False: send what is in `out`, then hang up. */
 bool rfb_input(struct rfb *rfb, const uint8_t *bytes, size_t n);
+void rfb_secured(struct rfb *rfb); /* after RFB_START_TLS */
 
 void rfb_resized(struct rfb *rfb); /* the screen has: everything changed */
 void rfb_changed(struct rfb *rfb, unsigned tile_x, unsigned tile_y);

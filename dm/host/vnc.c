@@ -11,8 +11,6 @@
 #include "vnc.h"
 
 #include <errno.h>
-#include <linux/input-event-codes.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -22,7 +20,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/bits.h"
@@ -30,19 +27,30 @@
 #include "core/input.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "loop.h"
 #include "rfb.h"
+#include "tls.h"
+#include "vnc_conn.h"
+#include "vnc_listen.h"
+#include "ws.h"
 
 enum {
-    LISTENERS = 4, CLIENTS = 32, BACKLOG = 16, READ_SIZE = 4096, READS = 8,
+    CLIENTS = 32, READ_SIZE = 4096, READS = 8, ACCEPTS = 16,
+    DISPLAY_0 = 5900, WEBSOCKET_0 = 5700,
     BUSY_MS = 16, IDLE_MS = 50, BUSY_FRAMES = 30, /* half a second until it counts as idle */
     KEEP_OUT = 65536, /* of a viewer's buffer, once it is empty */
     ANSWERS = 65536,  /* bytes that a viewer may leave unread besides updates */
 };
 
+#define STALLED_NS UINT64_C(5000000000)
+
 struct client {
     struct vnc *vnc;
     struct loop_fd fd;
+    struct conn conn;
     struct rfb rfb;
+    uint64_t number; /* the lowest came first */
+    uint64_t moved;  /* when it last took something, in ns */
     size_t sent;    /* of rfb.out */
     size_t answers; /* in it that were asked for, not paced: bounded */
     bool in, closing;
@@ -50,16 +58,16 @@ struct client {
 
 struct vnc {
     struct loop *loop;
-    struct loop_fd listeners[LISTENERS];
-    unsigned listener_count;
-    char host[NI_MAXHOST], service[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-    const char *family, *path;
-    bool want_password, attached;
+    struct place place, web; /* web.count 0: no WebSocket */
+    struct tls_creds *creds; /* NULL: no TLS */
+    bool want_password;
+    enum vnc_share share;
     char password[RFB_PASSWORD + 1], name[256];
     struct display *display;
     struct input *input;
     struct client *clients[CLIENTS];
     unsigned client_count;
+    uint64_t arrivals;
     /* the screen as it is sent */
     struct rfb_screen screen;
     uint32_t *pixels;
@@ -69,108 +77,6 @@ struct vnc {
     unsigned quiet; /* frames without a change */
     struct rfb_user user;
 };
-
-/* ---- listening ---- */
-
-static bool listen_at(struct vnc *vnc, const struct sockaddr *addr, socklen_t len) {
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (addr->sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    if (bind(fd, addr, len) || listen(fd, BACKLOG)) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return false;
-    }
-    vnc->listeners[vnc->listener_count++].fd = fd;
-    return true;
-}
-
-static void stop_listening(struct vnc *vnc) {
-    while (vnc->listener_count) {
-        struct loop_fd *fd = &vnc->listeners[--vnc->listener_count];
-        loop_remove(vnc->loop, fd);
-        close(fd->fd);
-    }
-}
-
-/* Every address that the host has, at one port. */
-static bool listen_port(struct vnc *vnc, const struct addrinfo *all, unsigned port) {
-    for (const struct addrinfo *a = all; a && vnc->listener_count < LISTENERS; a = a->ai_next) {
-        struct sockaddr_storage addr;
-        memcpy(&addr, a->ai_addr, a->ai_addrlen);
-        if (a->ai_family == AF_INET)
-            ((struct sockaddr_in *)&addr)->sin_port = htons((uint16_t)port);
-        else
-            ((struct sockaddr_in6 *)&addr)->sin6_port = htons((uint16_t)port);
-        if (listen_at(vnc, (const struct sockaddr *)&addr, a->ai_addrlen))
-            continue;
-        if (errno == EAFNOSUPPORT || (errno == EADDRNOTAVAIL && all->ai_next))
-            continue; /* a host without that family */
-        int error = errno;
-        stop_listening(vnc);
-        errno = error;
-        return false;
-    }
-    return vnc->listener_count;
-}
-
-static bool listen_tcp(struct vnc *vnc, const struct vnc_listen *l, char *why, size_t why_len) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
-    struct addrinfo *all = NULL;
-    const char *host = l->host && l->host[0] ? l->host : NULL;
-    int error = getaddrinfo(host, "0", &hints, &all);
-    if (error == EAI_NONAME) { /* a name: this may ask a name server */
-        hints.ai_flags = AI_PASSIVE;
-        error = getaddrinfo(host, "0", &hints, &all);
-    }
-    if (error) {
-        snprintf(why, why_len, "VNC: the address \"%s\" is not known: %s", l->host,
-                 gai_strerror(error));
-        return false;
-    }
-    unsigned port = l->port;
-    bool good = listen_port(vnc, all, port);
-    while (!good && errno == EADDRINUSE && port < l->to_port)
-        good = listen_port(vnc, all, ++port);
-    error = errno;
-    freeaddrinfo(all);
-    if (!good) {
-        snprintf(why, why_len, "VNC: can't listen at %s port %u: %s", host ? host : "any address",
-                 port, strerror(error));
-        return false;
-    }
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof(addr);
-    getsockname(vnc->listeners[0].fd, (struct sockaddr *)&addr, &len);
-    getnameinfo((struct sockaddr *)&addr, len, vnc->host, sizeof(vnc->host), vnc->service,
-                sizeof(vnc->service), NI_NUMERICHOST | NI_NUMERICSERV);
-    vnc->family = addr.ss_family == AF_INET6 ? "ipv6" : "ipv4";
-    return true;
-}
-
-static bool listen_unix(struct vnc *vnc, const struct vnc_listen *l, char *why, size_t why_len) {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(l->path) >= sizeof(addr.sun_path)) {
-        snprintf(why, why_len, "VNC: the path %s is longer than a socket's may be", l->path);
-        return false;
-    }
-    memcpy(addr.sun_path, l->path, strlen(l->path) + 1);
-    unlink(l->path); /* left over */
-    if (!listen_at(vnc, (const struct sockaddr *)&addr, sizeof(addr))) {
-        snprintf(why, why_len, "VNC: can't listen at %s: %s", l->path, strerror(errno));
-        return false;
-    }
-    memcpy(vnc->service, l->path, strlen(l->path) + 1);
-    snprintf(vnc->host, sizeof(vnc->host), "%s", l->path);
-    vnc->path = vnc->service;
-    vnc->family = "unix";
-    return true;
-}
 
 /* ---- pacing ---- */
 
@@ -277,7 +183,7 @@ static void drop(struct client *c) {
         if (vnc->clients[i] == c)
             vnc->clients[i] = vnc->clients[--vnc->client_count];
     loop_remove(vnc->loop, &c->fd);
-    close(c->fd.fd);
+    conn_free(&c->conn);
     rfb_close(&c->rfb);
     free(c);
     bool any = false;
@@ -287,27 +193,34 @@ static void drop(struct client *c) {
         watch(vnc, false);
 }
 
-/* Sends what there is. False: the viewer is gone. */
-static bool flush(struct client *c) {
+/* All of `out` is sent. False: the viewer is gone. */
+static bool sent_all(struct client *c) {
     struct rfb_buf *out = &c->rfb.out;
-    while (c->sent < out->len) {
-        ssize_t n = send(c->fd.fd, out->bytes + c->sent, out->len - c->sent, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            loop_change(c->vnc->loop, &c->fd, LOOP_READ | LOOP_WRITE);
-            return true;
-        }
-        if (n <= 0)
-            return false;
-        c->sent += (size_t)n;
-    }
     c->sent = c->answers = out->len = 0;
     if (out->cap > KEEP_OUT)
         rfb_buf_free(out);
-    if (c->closing)
+    if (c->rfb.state == RFB_START_TLS && !c->conn.tls)
+        return conn_start_tls(&c->conn, c->vnc->creds);
+    return true;
+}
+
+/* Sends what there is. False: the viewer is gone. */
+static bool flush(struct client *c) {
+    if (c->conn.handshaking) {
+        loop_change(c->vnc->loop, &c->fd, conn_wants_write(&c->conn) ? LOOP_WRITE : LOOP_READ);
+        return !c->closing;
+    }
+    const struct rfb_buf *out = &c->rfb.out;
+    size_t before = c->sent;
+    enum conn_result result = conn_write(&c->conn, out->bytes, out->len, &c->sent);
+    if (c->sent != before)
+        c->moved = loop_monotonic(NULL);
+    if (result == CONN_GONE || (result == CONN_GOOD && c->closing))
         return false;
-    loop_change(c->vnc->loop, &c->fd, LOOP_READ);
+    if (result == CONN_GOOD && c->sent == out->len && !sent_all(c))
+        return false;
+    loop_change(c->vnc->loop, &c->fd, (c->closing ? 0 : LOOP_READ) |
+                                      (result == CONN_LATER ? LOOP_WRITE : 0));
     return true;
 }
 
@@ -339,55 +252,94 @@ static void timer_ready(void *arg, unsigned events) {
         frame(vnc);
 }
 
+/* The viewer's bytes. False: it is gone. */
+static bool take(struct client *c, const uint8_t *bytes, size_t n) {
+    size_t before = c->rfb.out.len;
+    if (!rfb_input(&c->rfb, bytes, n)) {
+        c->closing = true;
+        return !c->rfb.out.failed;
+    }
+    c->answers += c->rfb.out.len - before;
+    return c->answers <= ANSWERS;
+}
+
 /* Reads a bounded amount, so that one viewer's flood does not starve the guest. */
 static bool take_input(struct client *c) {
     uint8_t bytes[READ_SIZE];
-    for (unsigned i = 0; i < READS; i++) {
-        ssize_t n = recv(c->fd.fd, bytes, sizeof(bytes), 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return true;
-        if (n <= 0)
+    for (unsigned i = 0; (i < READS || conn_pending(&c->conn)) && !c->closing; i++) {
+        size_t n;
+        enum conn_result result = conn_read(&c->conn, bytes, sizeof(bytes), &n);
+        if (result == CONN_GONE || (n && !take(c, bytes, n)))
             return false;
-        size_t before = c->rfb.out.len;
-        if (!rfb_input(&c->rfb, bytes, (size_t)n)) {
+        if (result == CONN_END)
             c->closing = true;
-            return !c->rfb.out.failed;
-        }
-        c->answers += c->rfb.out.len - before;
-        if (c->answers > ANSWERS)
-            return false;
-        if ((size_t)n < sizeof(bytes))
+        if (result != CONN_GOOD || c->rfb.state == RFB_START_TLS)
             return true;
     }
     return true;
+}
+
+/* False: the viewer is gone. */
+static bool shake_hands(struct client *c) {
+    enum conn_result result = conn_handshake(&c->conn);
+    if (result != CONN_GOOD)
+        return result == CONN_LATER;
+    if (c->rfb.state == RFB_START_TLS)
+        rfb_secured(&c->rfb);
+    return take_input(c); /* what came with the end of the handshake */
 }
 
 static void client_ready(void *arg, unsigned events) {
     struct client *c = arg;
     struct vnc *vnc = c->vnc;
     bool alive = true;
-    if (events & LOOP_READ && !c->closing)
+    if (c->conn.handshaking)
+        alive = shake_hands(c);
+    else if (events & LOOP_READ && !c->closing)
         alive = take_input(c);
     if (!alive || c->rfb.out.failed || !flush(c))
         drop(c);
     pace(vnc);
 }
 
-/* One who is not in yet makes room; those who are in stay. */
-static bool make_room(struct vnc *vnc) {
-    if (vnc->client_count < CLIENTS)
-        return true;
-    for (unsigned i = 0; i < vnc->client_count; i++)
-        if (!vnc->clients[i]->in) {
-            drop(vnc->clients[i]);
-            return true;
-        }
-    return false;
+/* One that is on its way out, or reads nothing of what it asked for. */
+static bool is_stalled(const struct client *c, uint64_t now) {
+    return c->closing || (c->rfb.out.len && now - c->moved > STALLED_NS);
 }
 
-static void add_client(struct vnc *vnc, int fd) {
+/* The first who is not in yet makes room, or one that has stopped reading; others stay. */
+static bool make_room(struct vnc *vnc) {
+    struct client *first = NULL;
+    uint64_t now = loop_monotonic(NULL);
+    if (vnc->client_count < CLIENTS)
+        return true;
+    for (unsigned i = 0; i < vnc->client_count; i++) {
+        struct client *c = vnc->clients[i];
+        if ((!c->in || is_stalled(c, now)) &&
+            (!first || c->in < first->in || (c->in == first->in && c->number < first->number)))
+            first = c;
+    }
+    if (first)
+        drop(first);
+    return first;
+}
+
+/* On a WebSocket TLS comes first; else RFB itself asks for it. */
+static bool start_client(struct client *c, bool web, const uint8_t challenge[RFB_CHALLENGE]) {
+    struct vnc *vnc = c->vnc;
+    struct rfb_access access = {.password = vnc->want_password ? vnc->password : NULL};
+    if (vnc->creds && !web)
+        access.kind = tls_anonymous(vnc->creds) ? RFB_TLS_ANON : RFB_TLS_X509;
+    rfb_open(&c->rfb, &vnc->user, &vnc->screen, &access, challenge);
+    if (!loop_add(vnc->loop, &c->fd))
+        return false;
+    if (web && (!conn_websocket(&c->conn) ||
+                (vnc->creds && !conn_start_tls(&c->conn, vnc->creds))))
+        return false;
+    return flush(c);
+}
+
+static void add_client(struct vnc *vnc, int fd, bool web) {
     uint8_t challenge[RFB_CHALLENGE];
     struct client *c = make_room(vnc) ? calloc(1, sizeof(*c)) : NULL;
     if (!c || getrandom(challenge, sizeof(challenge), 0) != sizeof(challenge)) {
@@ -399,22 +351,34 @@ static void add_client(struct vnc *vnc, int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     c->vnc = vnc;
+    c->conn.fd = fd;
+    c->number = vnc->arrivals++;
     c->fd = (struct loop_fd){.fd = fd, .ready = client_ready, .arg = c, .events = LOOP_READ};
-    rfb_open(&c->rfb, &vnc->user, &vnc->screen, vnc->want_password ? vnc->password : NULL,
-             challenge);
     vnc->clients[vnc->client_count++] = c;
-    if (!loop_add(vnc->loop, &c->fd) || !flush(c))
+    if (!start_client(c, web, challenge))
         drop(c);
 }
 
-static void listener_ready(void *arg, unsigned events) {
-    struct vnc *vnc = arg;
+static void accept_at(struct vnc *vnc, const struct place *place) {
+    for (unsigned i = 0; i < place->count; i++)
+        for (unsigned n = 0; n < ACCEPTS; n++) {
+            int fd = accept4(place->fds[i].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (fd < 0)
+                break;
+            add_client(vnc, fd, place == &vnc->web);
+        }
+}
+
+static void place_ready(void *arg, unsigned events) {
     (void)events;
-    for (unsigned i = 0; i < vnc->listener_count; i++) {
-        int fd = accept4(vnc->listeners[i].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            add_client(vnc, fd);
-    }
+    struct vnc *vnc = arg;
+    accept_at(vnc, &vnc->place);
+}
+
+static void web_ready(void *arg, unsigned events) {
+    (void)events;
+    struct vnc *vnc = arg;
+    accept_at(vnc, &vnc->web);
 }
 
 /* ---- what viewers do ---- */
@@ -469,16 +433,23 @@ static bool is_absolute(void *arg) {
     return vnc->input && input_has_abs(vnc->input);
 }
 
+static void send_away(struct client *c) {
+    c->closing = c->rfb.out.failed = true; /* gone at its next turn */
+    loop_change(c->vnc->loop, &c->fd, LOOP_READ | LOOP_WRITE);
+}
+
 static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
     struct vnc *vnc = arg;
     struct client *c = CONTAINER_OF(rfb, struct client, rfb);
-    for (unsigned i = vnc->client_count; i-- > 0 && !shared;) {
+    for (unsigned i = 0; i < vnc->client_count && !shared; i++) {
         struct client *other = vnc->clients[i];
-        if (other != c && other->in && !other->closing) {
-            other->closing = other->rfb.out.failed = true; /* gone at its next turn */
-            loop_change(vnc->loop, &other->fd, LOOP_READ | LOOP_WRITE);
-        }
+        if (other == c || !other->in || other->closing)
+            continue;
+        if (vnc->share == VNC_SHARE_EXCLUSIVE)
+            send_away(other);
     }
+    if (!shared && vnc->share == VNC_SHARE_FORCED)
+        send_away(c);
     c->in = true;
     vnc->quiet = 0;
     watch(vnc, true);
@@ -488,6 +459,47 @@ static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
 
 /* ---- life ---- */
 
+static bool open_place(struct place *place, const char *host, const struct addrinfo *all,
+                       unsigned port, char *why, size_t why_len) {
+    if (place_tcp(place, all, port))
+        return true;
+    int error = errno;
+    snprintf(why, why_len, "VNC: can't listen at %s port %u: %s", host && *host ? host
+             : "any address", port, strerror(error));
+    errno = error;
+    return false;
+}
+
+/* Both ports of a display, where the WebSocket's follows from it. */
+static bool open_display(struct vnc *vnc, const struct vnc_listen *l, const struct addrinfo *all,
+                         const struct addrinfo *web, unsigned port, char *why, size_t why_len) {
+    unsigned web_port = l->web_port ? l->web_port : WEBSOCKET_0 + port - DISPLAY_0;
+    if (!open_place(&vnc->place, l->host, all, port, why, why_len))
+        return false;
+    if (!web || open_place(&vnc->web, l->web_host, web, web_port, why, why_len))
+        return true;
+    int error = l->web_port ? 0 : errno; /* another display would not help */
+    place_close(&vnc->place);
+    errno = error;
+    return false;
+}
+
+static bool open_displays(struct vnc *vnc, const struct vnc_listen *l, char *why, size_t why_len) {
+    struct addrinfo *all = place_resolve(l->host, why, why_len), *web = NULL;
+    bool good = all && (!l->websocket || (web = place_resolve(l->web_host, why, why_len)));
+    if (good) {
+        unsigned port = l->port;
+        good = open_display(vnc, l, all, web, port, why, why_len);
+        while (!good && errno == EADDRINUSE && port < l->to_port)
+            good = open_display(vnc, l, all, web, ++port, why, why_len);
+    }
+    if (all)
+        freeaddrinfo(all);
+    if (web)
+        freeaddrinfo(web);
+    return good;
+}
+
 struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, size_t why_len) {
     struct vnc *vnc = calloc(1, sizeof(*vnc));
     if (!vnc) {
@@ -496,15 +508,35 @@ struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, s
     }
     vnc->loop = loop;
     vnc->want_password = l->password;
+    vnc->share = l->share;
     vnc->timer.fd = -1;
     vnc->user = (struct rfb_user){.key = on_key, .button = on_button, .move = on_move,
                                   .wheel = on_wheel, .done = on_done, .absolute = is_absolute,
                                   .arrived = on_arrival, .arg = vnc};
-    if (!(l->path ? listen_unix : listen_tcp)(vnc, l, why, why_len)) {
-        free(vnc);
-        return NULL;
+    bool good = !l->tls || (vnc->creds = tls_creds_new(l->tls, why, why_len));
+    if (good && l->path)
+        good = place_unix(&vnc->place, l->path, why, why_len);
+    else if (good)
+        good = open_displays(vnc, l, why, why_len);
+    if (good)
+        return vnc;
+    tls_creds_free(vnc->creds);
+    free(vnc);
+    return NULL;
+}
+
+static void watch_place(struct vnc *vnc, struct place *place, void (*ready)(void *, unsigned)) {
+    for (unsigned i = 0; i < place->count; i++) {
+        struct loop_fd *fd = &place->fds[i];
+        *fd = (struct loop_fd){.fd = fd->fd, .ready = ready, .arg = vnc, .events = LOOP_READ};
+        if (!loop_add(vnc->loop, fd))
+            log_error("VNC: the listening socket can't be watched: %s", strerror(errno));
     }
-    return vnc;
+}
+
+static void forget_place(struct vnc *vnc, struct place *place) {
+    for (unsigned i = 0; i < place->count; i++)
+        loop_remove(vnc->loop, &place->fds[i]);
 }
 
 void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, const char *name) {
@@ -519,22 +551,15 @@ void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, c
         if (fd < 0 || !loop_add(vnc->loop, &vnc->timer))
             log_error("VNC: no timer, so no pictures: %s", strerror(errno));
     }
-    for (unsigned i = 0; i < vnc->listener_count; i++) {
-        struct loop_fd *fd = &vnc->listeners[i];
-        *fd = (struct loop_fd){.fd = fd->fd, .ready = listener_ready, .arg = vnc,
-                               .events = LOOP_READ};
-        if (!loop_add(vnc->loop, fd))
-            log_error("VNC: the listening socket can't be watched: %s", strerror(errno));
-    }
-    vnc->attached = true;
+    watch_place(vnc, &vnc->place, place_ready);
+    watch_place(vnc, &vnc->web, web_ready);
 }
 
 void vnc_detach(struct vnc *vnc) {
     while (vnc->client_count)
         drop(vnc->clients[0]);
-    for (unsigned i = 0; i < vnc->listener_count; i++)
-        loop_remove(vnc->loop, &vnc->listeners[i]);
-    vnc->attached = false;
+    forget_place(vnc, &vnc->place);
+    forget_place(vnc, &vnc->web);
     vnc->display = NULL;
     vnc->input = NULL;
 }
@@ -543,22 +568,36 @@ void vnc_close(struct vnc *vnc) {
     if (!vnc)
         return;
     vnc_detach(vnc);
-    stop_listening(vnc);
-    if (vnc->path)
-        unlink(vnc->path);
+    place_close(&vnc->place);
+    place_close(&vnc->web);
     if (vnc->timer.fd >= 0) {
         loop_remove(vnc->loop, &vnc->timer);
         close(vnc->timer.fd);
     }
+    tls_creds_free(vnc->creds);
     free(vnc->pixels);
     free(vnc);
 }
 
 void vnc_query(const struct vnc *vnc, struct vnc_info *info) {
-    *info = (struct vnc_info){.host = vnc->host, .service = vnc->service, .family = vnc->family,
-                              .password = vnc->want_password};
+    *info = (struct vnc_info){
+        .at = {vnc->place.host, vnc->place.service, vnc->place.family},
+        .web = {vnc->web.host, vnc->web.service, vnc->web.family},
+        .password = vnc->want_password, .tls = vnc->creds,
+        .anonymous = vnc->creds && tls_anonymous(vnc->creds), .websocket = vnc->web.count};
     for (unsigned i = 0; i < vnc->client_count; i++)
         info->clients += vnc->clients[i]->in;
+}
+
+bool vnc_query_client(const struct vnc *vnc, unsigned n, struct vnc_peer *peer) {
+    for (unsigned i = 0; i < vnc->client_count; i++) {
+        const struct client *c = vnc->clients[i];
+        if (!c->in || n--)
+            continue;
+        *peer = (struct vnc_peer){.websocket = c->conn.ws};
+        return place_peer(c->conn.fd, peer->host, peer->service, &peer->family);
+    }
+    return false;
 }
 
 bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len) {

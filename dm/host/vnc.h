@@ -13,21 +13,44 @@
 struct display;
 struct input;
 struct loop;
+struct tls_options;
 struct vnc;
+
+/* What a viewer means that wants to be alone. */
+enum vnc_share {
+    VNC_SHARE_EXCLUSIVE, /* the others go */
+    VNC_SHARE_FORCED,    /* it may not come */
+    VNC_SHARE_IGNORED,   /* nothing */
+};
 
 struct vnc_listen {
     const char *host;       /* "" is any address */
     const char *path;       /* a Unix socket instead, or NULL */
     unsigned port, to_port; /* the first free one of these */
     bool password;          /* nobody gets in before one is set */
+    enum vnc_share share;
+    const struct tls_options *tls; /* or NULL */
+    bool websocket;         /* another port for browsers */
+    const char *web_host;
+    unsigned web_port;      /* 0: as much above 5700 as the other is above 5900 */
 };
 
-struct vnc_info {
+struct vnc_at {
     const char *host;    /* numeric, or the path */
     const char *service; /* the port, or the path */
     const char *family;  /* "ipv4", "ipv6" or "unix" */
-    bool password;
+};
+
+struct vnc_info {
+    struct vnc_at at, web; /* web: when `websocket` */
+    bool password, tls, anonymous, websocket;
     unsigned clients;
+};
+
+struct vnc_peer {
+    char host[64], service[16];
+    const char *family;
+    bool websocket;
 };
 
 /* NULL: `why` is a sentence. */
@@ -38,6 +61,7 @@ void vnc_detach(struct vnc *vnc); /* before the display goes: viewers are sent a
 void vnc_close(struct vnc *vnc);
 
 void vnc_query(const struct vnc *vnc, struct vnc_info *info);
+bool vnc_query_client(const struct vnc *vnc, unsigned n, struct vnc_peer *peer); /* false: none */
 /* Only the first eight bytes count, says the protocol. False: `why` is a sentence. */
 bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len);
 

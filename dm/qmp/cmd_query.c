@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What there is: streams, VNC, PCI functions, options.
+ * What there is: streams, PCI functions, options.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,30 +41,6 @@ static struct json_object *cmd_chardev(struct call *call) {
         add_chardev(list, chr->id, filename, true);
     }
     return list;
-}
-
-static struct json_object *cmd_vnc(struct call *call) {
-    struct json_object *vnc = json_object_new_object();
-    struct qmp_vnc info = {0};
-    bool enabled = call->qmp->ops->vnc && call->qmp->ops->vnc(call->qmp->arg, &info);
-    j_add_bool(vnc, "enabled", enabled);
-    if (!enabled)
-        return vnc;
-    j_add_text(vnc, "host", info.host);
-    j_add_text(vnc, "service", info.service);
-    j_add_text(vnc, "auth", info.password ? "vnc" : "none");
-    j_add_text(vnc, "family", info.family);
-    j_add(vnc, "clients", json_object_new_array());
-    return vnc;
-}
-
-static struct json_object *cmd_vnc_password(struct call *call) {
-    const struct qmp_ops *ops = call->qmp->ops;
-    char why[256] = "there is no VNC server";
-    if (!ops->vnc_password ||
-        !ops->vnc_password(call->qmp->arg, arg_text(call, "password"), why, sizeof(why)))
-        return call_fail(call, GENERIC_ERROR, "change-vnc-password: %s", why);
-    return NULL;
 }
 
 static const char *class_name(unsigned class_) {
@@ -161,8 +137,6 @@ static struct json_object *cmd_options(struct call *call) {
 
 const struct command query_commands[] = {
     {"query-chardev", NULL, CMD_BARE, cmd_chardev},
-    {"query-vnc", NULL, CMD_BARE, cmd_vnc},
-    {"change-vnc-password", "password:s", CMD_BARE, cmd_vnc_password},
     {"query-pci", NULL, 0, cmd_pci},
     {"query-command-line-options", "?option:s", CMD_BARE, cmd_options},
     {NULL, NULL, 0, NULL},

@@ -11,7 +11,7 @@
 #include "internal.h"
 
 const struct command *const command_tables[] = {
-    machine_commands, query_commands, block_commands, drive_commands, fd_commands,
+    machine_commands, query_commands, vnc_commands, block_commands, drive_commands, fd_commands,
     input_commands, screen_commands, hmp_commands, NULL,
 };
 

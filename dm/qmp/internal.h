@@ -131,6 +131,7 @@ bool write_ppm(int fd, const struct display *display);
 bool write_png(int fd, const struct display *display);
 
 extern const struct command machine_commands[], block_commands[], drive_commands[],
-    query_commands[], input_commands[], fd_commands[], screen_commands[], hmp_commands[];
+    query_commands[], input_commands[], fd_commands[], screen_commands[], hmp_commands[],
+    vnc_commands[];
 
 #endif

@@ -25,12 +25,19 @@ struct qmp_image {
     bool read_only;
 };
 
-struct qmp_vnc {
+struct qmp_vnc_at {
     const char *host;    /* numeric, or a Unix socket's path */
     const char *service; /* the TCP port: "5901", or the path again */
     const char *family;  /* "ipv4", "ipv6" or "unix" */
-    bool password;
+    bool websocket;
 };
+
+struct qmp_vnc {
+    struct qmp_vnc_at at, web; /* web: when `websocket` */
+    bool password, tls, anonymous, websocket;
+};
+
+enum { QMP_VNC_PEER = 96 };
 
 /*
  * What the monitors ask of others. Those that take a machine are machine.h's; `arg` is main's. One
@@ -53,6 +60,8 @@ struct qmp_ops {
 
     void (*quit)(void *arg); /* the process ends after the reply is out */
     bool (*vnc)(void *arg, struct qmp_vnc *vnc); /* false: no VNC server */
+    /* The nth viewer, with room for its texts; false: there is none. */
+    bool (*vnc_peer)(void *arg, unsigned n, struct qmp_vnc_at *at, char bytes[QMP_VNC_PEER]);
     bool (*vnc_password)(void *arg, const char *password, char *why, size_t why_len);
     /* The machine is paused; fd is an empty file. `live`: the image goes on on another host. */
     bool (*save)(void *arg, int fd, bool live, char *why, size_t why_len);

@@ -65,7 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     screen = (struct rfb_screen){"fuzz", WIDTH, HEIGHT, pixels};
     unsigned cut = (data[0] & 15) + 1u;
-    rfb_open(&rfb, &user, &screen, data[0] & 16 ? "password" : NULL, challenge);
+    struct rfb_access access = {.kind = data[0] >> 6 & 1 ? RFB_TLS_X509 : RFB_PLAIN,
+                                .password = data[0] & 16 ? "password" : NULL};
+    rfb_open(&rfb, &user, &screen, &access, challenge);
     bool going = true;
     for (size_t at = 1; at < size && going; at += cut) {
         size_t n = size - at < cut ? size - at : cut;
@@ -80,6 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         if (!(data[0] & 32) || at % 3)
             rfb.out.len = 0;
+        if (going && rfb.state == RFB_START_TLS)
+            rfb_secured(&rfb);
         if (going)
             rfb_update(&rfb);
     }

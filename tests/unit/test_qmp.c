@@ -106,13 +106,21 @@ static void do_quit(void *arg) {
     ((struct bench *)arg)->quit = true;
 }
 
+static bool with_tls;
+
 static bool do_vnc(void *arg, struct qmp_vnc *vnc) {
     (void)arg;
-    vnc->host = "127.0.0.1";
-    vnc->service = "5901";
-    vnc->family = "ipv4";
-    vnc->password = true;
+    *vnc = (struct qmp_vnc){.at = {"127.0.0.1", "5901", "ipv4", false},
+                            .web = {"127.0.0.1", "5701", "ipv4", true},
+                            .password = true, .tls = with_tls, .websocket = with_tls};
     return true;
+}
+
+static bool do_vnc_peer(void *arg, unsigned n, struct qmp_vnc_at *at, char bytes[QMP_VNC_PEER]) {
+    (void)arg;
+    (void)bytes;
+    *at = (struct qmp_vnc_at){"127.0.0.1", "40000", "ipv4", true};
+    return with_tls && !n;
 }
 
 static bool do_vnc_password(void *arg, const char *password, char *why, size_t why_len) {
@@ -130,7 +138,8 @@ static bool do_save(void *arg, int fd, bool live, char *why, size_t why_len) {
 static const struct qmp_ops ops = {
     .run = do_run, .pause = do_pause, .reset = do_reset, .power_button = do_power_button,
     .wakeup = do_wakeup, .plug_cpu = do_plug_cpu, .cpu_online = do_cpu_online,
-    .open_image = do_open_image, .quit = do_quit, .vnc = do_vnc, .vnc_password = do_vnc_password,
+    .open_image = do_open_image, .quit = do_quit, .vnc = do_vnc, .vnc_peer = do_vnc_peer,
+    .vnc_password = do_vnc_password,
     .save = do_save,
 };
 
@@ -574,7 +583,20 @@ static void test_post_config(void **state) {
     assert_non_null(strstr(answer, "{\"label\":\"libxl-cmd\",\"filename\":\"unix:/tmp/"));
     EXPECT("{\"execute\":\"query-vnc\"}",
            "{\"return\":{\"enabled\":true,\"host\":\"127.0.0.1\",\"service\":\"5901\","
-           "\"auth\":\"vnc\",\"family\":\"ipv4\",\"clients\":[]}}");
+           "\"family\":\"ipv4\",\"auth\":\"vnc\",\"clients\":[]}}");
+    with_tls = true;
+    EXPECT("{\"execute\":\"query-vnc\"}",
+           "{\"return\":{\"enabled\":true,\"host\":\"127.0.0.1\",\"service\":\"5901\","
+           "\"family\":\"ipv4\",\"auth\":\"vencrypt+x509+vnc\",\"clients\":[{\"host\":"
+           "\"127.0.0.1\",\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}]}}");
+    EXPECT("{\"execute\":\"query-vnc-servers\"}",
+           "{\"return\":[{\"id\":\"default\",\"server\":[{\"host\":\"127.0.0.1\",\"service\":"
+           "\"5901\",\"family\":\"ipv4\",\"websocket\":false,\"auth\":\"vencrypt\",\"vencrypt\":"
+           "\"x509-vnc\"},{\"host\":\"127.0.0.1\",\"service\":\"5701\",\"family\":\"ipv4\","
+           "\"websocket\":true,\"auth\":\"vnc\"}],\"clients\":[{\"host\":\"127.0.0.1\","
+           "\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}],\"auth\":\"vencrypt\","
+           "\"vencrypt\":\"x509-vnc\"}]}");
+    with_tls = false;
     EXPECT("{\"execute\":\"change-vnc-password\",\"arguments\":{\"password\":\"secret\"}}",
            "{\"return\":{}}");
     EXPECT("{\"execute\":\"change-vnc-password\",\"arguments\":{\"password\":\"much too long\"}}",

@@ -24,6 +24,7 @@ static bool absolute;
 static uint32_t pixels[200 * 200];
 static struct rfb_screen screen;
 static struct rfb rfb;
+static enum rfb_access_kind access_kind;
 
 static void say(const char *text) {
     strncat(seen, text, sizeof(seen) - strlen(seen) - 1);
@@ -102,7 +103,8 @@ static void open_with(const char *password) {
     seen[0] = '\0';
     absolute = true;
     screen = (struct rfb_screen){"guest", WIDTH, HEIGHT, pixels};
-    rfb_open(&rfb, &user, &screen, password, challenge);
+    struct rfb_access access = {.kind = access_kind, .password = password};
+    rfb_open(&rfb, &user, &screen, &access, challenge);
     expect_out("RFB 003.008\n", 12);
 }
 
@@ -123,6 +125,7 @@ static void enter(void) {
 static int leave(void **state) {
     (void)state;
     rfb_close(&rfb);
+    access_kind = RFB_PLAIN;
     return 0;
 }
 
@@ -191,6 +194,67 @@ static void passwords(void **state) {
     open_with(""); /* wanted, but not set: nobody */
     assert_false(feed("RFB 003.008\n", 12));
     EXPECT(0);
+}
+
+/* rfbproto.rst, VeNCrypt 0.2 */
+static void vencrypt(void **state) {
+    (void)state;
+    access_kind = RFB_TLS_X509;
+    open_with("sesame");
+    feed("RFB 003.008\n", 12);
+    EXPECT(1, 19);
+    assert_true(FEED(19));
+    EXPECT(0, 2);
+    assert_true(FEED(0, 2));
+    EXPECT(0, 1, 0, 0, 1, 5); /* one sub-type: X509Vnc */
+    assert_true(FEED(0, 0, 1, 5));
+    EXPECT(1);
+    assert_int_equal(rfb.state, RFB_START_TLS);
+    rfb_secured(&rfb);
+    EXPECT(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    rfb_close(&rfb);
+    access_kind = RFB_TLS_ANON;
+    open_with(NULL);
+    feed("RFB 003.008\n", 12);
+    EXPECT(1, 19);
+    assert_true(FEED(19, 0, 2));
+    EXPECT(0, 2, 0, 1, 0, 0, 1, 1); /* TLSNone */
+    assert_true(FEED(0, 0, 1, 1));
+    EXPECT(1);
+    rfb_secured(&rfb);
+    EXPECT(0, 0, 0, 0);
+    assert_int_equal(rfb.state, RFB_CLIENT_INIT);
+    rfb_close(&rfb);
+}
+
+static void vencrypt_refusals(void **state) {
+    (void)state;
+    access_kind = RFB_TLS_X509;
+    open_with(NULL);
+    feed("RFB 003.008\n", 12);
+    assert_false(FEED(1)); /* without TLS */
+    rfb_close(&rfb);
+    open_with(NULL);
+    feed("RFB 003.008\n\23", 13);
+    EXPECT(1, 19, 0, 2);
+    assert_false(FEED(0, 1)); /* version 0.1 */
+    EXPECT(1);
+    rfb_close(&rfb);
+    open_with(NULL);
+    feed("RFB 003.008\n\23\0\2", 15);
+    EXPECT(1, 19, 0, 2, 0, 1, 0, 0, 1, 4);
+    assert_false(FEED(0, 0, 1, 5)); /* another sub-type */
+    EXPECT(0);
+    rfb_close(&rfb);
+    open_with(NULL);
+    feed("RFB 003.008\n\23\0\2\0\0\1\4", 19);
+    assert_false(FEED(22)); /* what somebody slipped in before TLS */
+    rfb_close(&rfb);
+    open_with(NULL);
+    assert_false(feed("RFB 003.003\n", 12)); /* 3.3 has no choice to offer */
+    EXPECT(0, 0, 0, 0);
+    rfb_close(&rfb);
+    access_kind = RFB_PLAIN;
 }
 
 static void keys_and_releases(void **state) {
@@ -364,6 +428,7 @@ static void keysyms(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(des_vectors), cmocka_unit_test(keysyms), T(older_versions), T(passwords),
+        T(vencrypt), T(vencrypt_refusals),
         cmocka_unit_test(keys_and_releases), T(pointers), T(raw_updates_by_tiles),
         T(pixel_formats), T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
     };

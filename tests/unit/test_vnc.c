@@ -23,13 +23,14 @@
 #include "core/display.h"
 #include "core/input.h"
 #include "loop.h"
+#include "tls.h"
 #include "vnc.h"
 
 enum { WIDTH = 720, HEIGHT = 400, MAX_PIXELS = 1024 * 768 };
 
 /* What test and server share. */
 struct shared {
-    volatile unsigned width, height, refreshes, watched, key, x, y, buttons;
+    volatile unsigned width, height, refreshes, watched, key, x, y, buttons, web_port;
     volatile uint32_t seed; /* of the picture */
     uint32_t pixels[MAX_PIXELS];
 };
@@ -38,6 +39,10 @@ static struct shared *shared;
 static pid_t server;
 static char path[64];
 static unsigned port;
+/* how the server is started; back to nothing by stop */
+static const struct tls_options *tls;
+static bool websocket;
+static enum vnc_share share;
 
 /* ---- the server ---- */
 
@@ -91,7 +96,8 @@ static void serve(int ready, const char *host, const char *password) {
                               .kinds = 1 << INPUT_KEY | 1 << INPUT_BUTTON | 1 << INPUT_ABS};
     struct display display = {.refresh = paint, .watched = watched};
     struct vnc_listen l = {.host = host, .path = host ? NULL : path, .port = 5990, .to_port = 6090,
-                           .password = password};
+                           .password = password, .tls = tls, .websocket = websocket && host,
+                           .web_host = host, .share = share};
     struct vnc_info info;
     char why[256] = "";
     input_add(input, &sink);
@@ -99,7 +105,8 @@ static void serve(int ready, const char *host, const char *password) {
     unsigned found = 0;
     if (vnc) {
         vnc_query(vnc, &info);
-        found = (unsigned)atoi(info.service);
+        found = (unsigned)atoi(info.at.service);
+        shared->web_port = info.websocket ? (unsigned)atoi(info.web.service) : 0;
         vnc_attach(vnc, &display, input, "guest");
         if (password && *password)
             vnc_set_password(vnc, password, why, sizeof(why));
@@ -132,6 +139,9 @@ static int stop(void **state) {
     waitpid(server, NULL, 0);
     unlink(path);
     munmap(shared, sizeof(*shared));
+    tls = NULL;
+    websocket = false;
+    share = VNC_SHARE_EXCLUSIVE;
     return 0;
 }
 
@@ -149,6 +159,19 @@ static char *give_password(rfbClient *c) {
     return strdup("sesame");
 }
 
+static char certs[64]; /* their folder */
+
+static rfbCredential *give_credential(rfbClient *c, int kind) {
+    (void)c;
+    if (kind != rfbCredentialTypeX509)
+        return NULL;
+    rfbCredential *x = calloc(1, sizeof(*x));
+    char file[128];
+    snprintf(file, sizeof(file), "%s/ca-cert.pem", certs);
+    x->x509Credential.x509CACertFile = strdup(file);
+    return x;
+}
+
 static rfbClient *try_connect(const char *encodings) {
     rfbEnableClientLogging = FALSE;
     rfbClient *c = rfbGetClient(8, 3, 4);
@@ -158,6 +181,7 @@ static rfbClient *try_connect(const char *encodings) {
     c->format.blueShift = 0;
     c->FinishedFrameBufferUpdate = on_finished;
     c->GetPassword = give_password;
+    c->GetCredential = give_credential;
     c->appData.encodingsString = encodings;
     free(c->serverHost);
     c->serverHost = strdup(port ? "127.0.0.1" : path);
@@ -303,14 +327,18 @@ static void unix_and_ipv6(void **state) {
     close(fd);
 }
 
-static int plain_connect(void) {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+static int connect_port(unsigned at) {
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)at),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct timeval limit = {5, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     return fd;
+}
+
+static int plain_connect(void) {
+    return connect_port(port);
 }
 
 /* One in, who asks for pictures without end and reads none of them. */
@@ -325,26 +353,249 @@ static int deaf_viewer(void) {
     return fd;
 }
 
-static void bad_company(void **state) {
+/* ---- browsers ---- */
+
+static void ws_send(int fd, const void *bytes, size_t n) {
+    uint8_t frame[6 + 125] = {0x82, (uint8_t)(0x80 | n), 1, 2, 3, 4};
+    for (size_t i = 0; i < n; i++)
+        frame[6 + i] = (uint8_t)(((const uint8_t *)bytes)[i] ^ (i % 4 + 1));
+    assert_int_equal(send(fd, frame, 6 + n, MSG_NOSIGNAL), 6 + n);
+}
+
+/* The next n bytes of payload, from however many frames. */
+static void ws_recv(int fd, uint64_t *left, void *bytes, size_t n) {
+    uint8_t *to = bytes, head[10];
+    while (n) {
+        if (!*left) {
+            assert_int_equal(recv(fd, head, 2, MSG_WAITALL), 2);
+            assert_int_equal(head[0], 0x82);
+            *left = head[1];
+            if (head[1] >= 126) {
+                size_t more = head[1] == 126 ? 2 : 8;
+                assert_int_equal(recv(fd, head + 2, more, MSG_WAITALL), more);
+                for (*left = 0; more; more--)
+                    *left = *left << 8 | head[2 + (head[1] == 126 ? 2 : 8) - more];
+            }
+        }
+        size_t piece = n < *left ? n : (size_t)*left;
+        assert_int_equal(recv(fd, to, piece, MSG_WAITALL), piece);
+        to += piece;
+        n -= piece;
+        *left -= piece;
+    }
+}
+
+static void ws_upgrade(int fd) {
+    static const char request[] =
+        "GET /websockify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    char answer[256] = "";
+    assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
+    for (size_t n = 0; !strstr(answer, "\r\n\r\n"); n++)
+        assert_int_equal(recv(fd, answer + n, 1, 0), 1);
+    assert_memory_equal(answer, "HTTP/1.1 101 ", 13);
+}
+
+static void browser_picture(void **state) {
     (void)state;
+    websocket = true;
     start("127.0.0.1", NULL);
-    int fds[120];
-    for (unsigned i = 0; i < 120; i++) {
-        fds[i] = i < 5 ? deaf_viewer() : plain_connect();
-        static const char garbage[] = "RFB 003.008\n\1\1\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert_int_equal(shared->web_port, port - 200);
+    static uint8_t bytes[24 + 5 + WIDTH * HEIGHT * 4];
+    uint64_t left = 0;
+    int fd = connect_port(shared->web_port);
+    ws_upgrade(fd);
+    ws_recv(fd, &left, bytes, 12);
+    assert_memory_equal(bytes, "RFB 003.008\n", 12);
+    ws_send(fd, "RFB 003.008\n", 12);
+    ws_recv(fd, &left, bytes, 2);
+    ws_send(fd, "\1\1", 2);
+    ws_recv(fd, &left, bytes, 4 + 24 + 5);
+    ws_send(fd, (const uint8_t[]){3, 0, 0, 0, 0, 0, 2, 208, 1, 144}, 10);
+    ws_recv(fd, &left, bytes, 4);
+    unsigned rects = bytes[3], seen = 0;
+    for (unsigned i = 0; i < rects; i++) { /* raw ones */
+        ws_recv(fd, &left, bytes, 12);
+        unsigned x = bytes[0] << 8 | bytes[1], y = bytes[2] << 8 | bytes[3];
+        unsigned w = bytes[4] << 8 | bytes[5], h = bytes[6] << 8 | bytes[7];
+        ws_recv(fd, &left, bytes, w * h * 4);
+        for (unsigned n = 0; n < w * h; n++, seen++)
+            assert_int_equal(((uint32_t *)bytes)[n] & 0xffffff,
+                             colour(1, x + n % w, y + n / w) & 0xffffff);
+    }
+    assert_int_equal(seen, WIDTH * HEIGHT);
+    ws_send(fd, (const uint8_t[]){4, 1, 0, 0, 0, 0, 0, 'q'}, 8);
+    settle(&shared->key, KEY_Q | 1 << 16);
+    close(fd);
+    settle(&shared->key, KEY_Q);
+    settle(&shared->watched, 0);
+}
+
+static void browser_says_goodbye(void **state) {
+    (void)state;
+    websocket = true;
+    start("127.0.0.1", NULL);
+    int fd = connect_port(shared->web_port);
+    uint8_t bytes[64];
+    uint64_t left = 0;
+    ws_upgrade(fd);
+    ws_recv(fd, &left, bytes, 12);
+    send(fd, "\x88\x82\0\0\0\0\3\xe8", 8, MSG_NOSIGNAL);
+    assert_int_equal(recv(fd, bytes, 4, MSG_WAITALL), 4);
+    assert_memory_equal(bytes, "\x88\2\3\xe8", 4);
+    assert_int_equal(recv(fd, bytes, 1, 0), 0);
+    close(fd);
+    fd = connect_port(shared->web_port); /* a page is not here */
+    send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL);
+    assert_int_equal(recv(fd, bytes, 12, MSG_WAITALL), 12);
+    assert_memory_equal(bytes, "HTTP/1.1 400", 12);
+    close(fd);
+}
+
+/* ---- TLS ---- */
+
+static struct tls_options x509 = {.dir = certs}, anonymous = {.anonymous = true};
+
+/* An authority, and a server's certificate by it, from GnuTLS's own tool. */
+static int make_certs(void **state) {
+    (void)state;
+    char command[2048];
+    snprintf(certs, sizeof(certs), "/tmp/test_vnc.%d.pki", (int)getpid());
+    snprintf(command, sizeof(command),
+             "mkdir -p %s && cd %s && "
+             "printf 'cn = ca\nca\ncert_signing_key\n' >ca.info && "
+             "printf 'cn = host\nip_address = 127.0.0.1\ntls_www_server\nsigning_key\n' >host.info && "
+             "certtool --generate-privkey --ecc --outfile ca-key.pem 2>/dev/null && "
+             "certtool --generate-self-signed --load-privkey ca-key.pem --template ca.info "
+             "--outfile ca-cert.pem 2>/dev/null && "
+             "certtool --generate-privkey --ecc --outfile server-key.pem 2>/dev/null && "
+             "certtool --generate-certificate --load-ca-certificate ca-cert.pem --load-ca-privkey "
+             "ca-key.pem --load-privkey server-key.pem --template host.info --outfile "
+             "server-cert.pem 2>/dev/null", certs, certs);
+    return system(command);
+}
+
+static int remove_certs(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", certs);
+    return system(command);
+}
+
+static void encrypted(const struct tls_options *how, const char *password) {
+    tls = how;
+    start("127.0.0.1", password);
+    rfbClient *c = connect_with("zrle");
+    wait_for_picture(c);
+    shared->seed = 4711;
+    wait_for_picture(c);
+    SendKeyEvent(c, 'q', TRUE);
+    settle(&shared->key, KEY_Q | 1 << 16);
+    disconnect(c);
+    settle(&shared->watched, 0);
+}
+
+static void tls_with_certificates(void **state) {
+    (void)state;
+    encrypted(&x509, NULL);
+}
+
+static void tls_with_password(void **state) {
+    (void)state;
+    encrypted(&x509, "sesame");
+}
+
+static void tls_anonymous_ones(void **state) {
+    (void)state;
+    encrypted(&anonymous, "sesame");
+}
+
+static void tls_from_another_authority(void **state) {
+    (void)state;
+    char why[256] = "";
+    struct tls_options nowhere = {.dir = "/nonexistent"};
+    assert_null(tls_creds_new(&nowhere, why, sizeof(why)));
+    assert_non_null(strstr(why, "/nonexistent/server-cert.pem"));
+    struct tls_options nonsense = {.anonymous = true, .priority = "BEST"};
+    assert_null(tls_creds_new(&nonsense, why, sizeof(why)));
+    assert_non_null(strstr(why, "BEST"));
+    static struct tls_options demanding;
+    demanding = x509;
+    demanding.verify_peer = true; /* libvncclient brings no certificate */
+    tls = &demanding;
+    start("127.0.0.1", NULL);
+    assert_null(try_connect("raw"));
+}
+
+/* ---- all sorts ---- */
+
+static void flood(bool picky) {
+    enum { COUNT = 300 };
+    static const char garbage[] = "RFB 003.008\n\1\1\xff\xff\xff\xff\xff\xff\xff\xff";
+    int fds[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        bool web = i >= 5 && i % 2 && shared->web_port;
+        fds[i] = i < 5 && !picky ? deaf_viewer()
+                                 : connect_port(web ? shared->web_port : port);
         if (i % 3 == 1)
             send(fds[i], garbage, sizeof(garbage), MSG_NOSIGNAL);
         else if (i % 3 == 2)
-            send(fds[i], "RFB 003.0", 9, MSG_NOSIGNAL);
+            send(fds[i], web ? "GET / HTTP/1.1\r\nUpg" : "RFB 003.0", 9, MSG_NOSIGNAL);
+        else if (web && !picky && i < 60)
+            ws_upgrade(fds[i]);
     }
     rfbClient *c = connect_with("zrle");
     wait_for_picture(c);
     shared->seed = 4711;
     wait_for_picture(c);
     disconnect(c);
-    for (unsigned i = 0; i < 120; i++)
+    for (unsigned i = 0; i < COUNT; i++)
         close(fds[i]);
     settle(&shared->watched, 0);
+}
+
+static void bad_company(void **state) {
+    (void)state;
+    websocket = true;
+    start("127.0.0.1", NULL);
+    flood(false);
+}
+
+/* Hundreds stop in the middle of TLS's handshake, on both ports. */
+static void bad_company_under_tls(void **state) {
+    (void)state;
+    tls = &x509;
+    websocket = true;
+    start("127.0.0.1", NULL);
+    flood(true);
+}
+
+static void not_alone(void **state) {
+    (void)state;
+    share = VNC_SHARE_IGNORED;
+    start("127.0.0.1", NULL);
+    rfbClient *c = connect_with("raw"), *d = NULL;
+    int fd = plain_connect();
+    char bytes[64];
+    recv(fd, bytes, 12, MSG_WAITALL);
+    send(fd, "RFB 003.003\n\0", 13, MSG_NOSIGNAL);
+    assert_int_equal(recv(fd, bytes, 4 + 24 + 5, MSG_WAITALL), 33);
+    shared->seed = 99;
+    wait_for_picture(c); /* still there */
+    close(fd);
+    disconnect(c);
+    stop(NULL);
+    share = VNC_SHARE_FORCED;
+    start("127.0.0.1", NULL);
+    d = connect_with("raw");
+    fd = plain_connect();
+    recv(fd, bytes, 12, MSG_WAITALL);
+    send(fd, "RFB 003.003\n\0", 13, MSG_NOSIGNAL);
+    assert_true(recv(fd, bytes, 33, MSG_WAITALL) < 33);
+    close(fd);
+    shared->seed = 98;
+    wait_for_picture(d);
+    disconnect(d);
 }
 
 #define T(f) cmocka_unit_test_teardown(f, stop)
@@ -353,7 +604,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture),
         T(input_and_watching),
-        T(password_is_asked), T(wrong_password), T(unix_and_ipv6), T(bad_company),
+        T(password_is_asked), T(wrong_password), T(unix_and_ipv6),
+        T(browser_picture), T(browser_says_goodbye),
+        T(tls_with_certificates), T(tls_with_password), T(tls_anonymous_ones),
+        T(tls_from_another_authority),
+        T(bad_company), T(bad_company_under_tls), T(not_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a server that hangs up */
+    return cmocka_run_group_tests(tests, make_certs, remove_certs);
 }
