@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "depriv.h"
 #include "image.h"
+#include "keymap.h"
 #include "loop.h"
 #include "machine.h"
 #include "ports.h"
@@ -181,7 +182,7 @@ static struct vnc *open_vnc(struct run *run, const struct config_vnc *v) {
     struct vnc_listen listen = {
         .host = v->host, .path = v->path, .port = DISPLAY_0 + v->display,
         .to_port = DISPLAY_0 + v->to, .password = v->password, .websocket = v->websocket,
-        .web_host = v->web_host, .web_port = v->web_port,
+        .web_host = v->web_host, .web_port = v->web_port, .keymap = keymap_find(run->config->keymap),
         .share = v->share == SHARE_FORCED    ? VNC_SHARE_FORCED
                  : v->share == SHARE_IGNORED ? VNC_SHARE_IGNORED
                                              : VNC_SHARE_EXCLUSIVE};
@@ -212,9 +213,10 @@ static bool vnc_up(struct run *run) {
             return false;
         vnc_attach(run->vnc, run->machine->display, run->machine->input,
                    *config->name ? config->name : "hvm-dm");
-        if (*config->keymap && strcmp(config->keymap, "en-us"))
-            log_info("-k %s (keymap=): viewers that send key codes need no key map; the keys of "
-                     "others are taken for those of a US keyboard", config->keymap);
+        if (*config->keymap && !keymap_find(config->keymap))
+            log_warn("-k %s (keymap=): there is no such layout; viewers that send key codes need "
+                     "none, the keys of others are taken for those of a US keyboard",
+                     config->keymap);
     }
     return true;
 }

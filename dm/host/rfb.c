@@ -43,16 +43,6 @@ void rfb_open(struct rfb *rfb, const struct rfb_user *user, const struct rfb_scr
     rfb_auth_greet(rfb);
 }
 
-static void set_key(struct rfb *rfb, unsigned code, bool down) {
-    if (!code || code >= RFB_KEYS * 4)
-        return;
-    if (down)
-        bitmap_set(rfb->keys, code);
-    else
-        bitmap_clear(rfb->keys, code);
-    rfb->user->key(rfb->user->arg, code, down);
-}
-
 static const struct {
     uint8_t mask;
     uint16_t code;
@@ -74,12 +64,7 @@ static void set_buttons(struct rfb *rfb, unsigned now) {
 void rfb_close(struct rfb *rfb) {
     bool any = rfb->buttons;
     set_buttons(rfb, 0);
-    for (unsigned code = 0; code < RFB_KEYS * 4; code++)
-        if (bitmap_get(rfb->keys, code)) {
-            set_key(rfb, code, false);
-            any = true;
-        }
-    if (any)
+    if (rfb_lift_keys(rfb) || any)
         rfb->user->done(rfb->user->arg);
     rfb_encoder_free(&rfb->encoder);
     rfb_buf_free(&rfb->out);
@@ -226,7 +211,7 @@ static size_t got_pointer(struct rfb *rfb) {
 }
 
 static size_t got_key(struct rfb *rfb) {
-    set_key(rfb, key_of_keysym(load_be32(rfb->in + 4)), rfb->in[1]);
+    rfb_keysym(rfb, load_be32(rfb->in + 4), rfb->in[1]);
     rfb->user->done(rfb->user->arg);
     return 8;
 }
@@ -239,7 +224,11 @@ static size_t got_qemu(struct rfb *rfb) {
     if (rfb->in_len < 12)
         return 0;
     unsigned code = key_of_xt(load_be32(rfb->in + 8));
-    set_key(rfb, code ? code : key_of_keysym(load_be32(rfb->in + 4)), load_be16(rfb->in + 2));
+    bool down = load_be16(rfb->in + 2);
+    if (code)
+        rfb_key(rfb, code, down);
+    else
+        rfb_keysym(rfb, load_be32(rfb->in + 4), down);
     rfb->user->done(rfb->user->arg);
     return 12;
 }

@@ -13,7 +13,7 @@
 
 #include "rfb_encode.h"
 
-enum { RFB_PASSWORD = 8, RFB_CHALLENGE = 16, RFB_IN = 1024, RFB_KEYS = 256 };
+enum { RFB_PASSWORD = 8, RFB_CHALLENGE = 16, RFB_IN = 1024, RFB_KEYS = 256, RFB_HELD = 16 };
 
 /* The screen that all viewers share. */
 struct rfb_screen {
@@ -25,6 +25,7 @@ struct rfb_screen {
 /* Changed parts of a screen are told in tiles of this size. */
 enum { RFB_TILE_W = 64, RFB_TILE_H = 16 };
 
+struct keymap;
 struct rfb;
 
 struct rfb_user {
@@ -38,6 +39,7 @@ struct rfb_user {
      * be the only one. */
     void (*arrived)(void *arg, struct rfb *rfb, bool shared);
     void *arg;
+    const struct keymap *keymap; /* the guest's keyboard; NULL: a US one */
 };
 
 /* Who may come in, and how. */
@@ -87,6 +89,12 @@ struct rfb {
     bool pointed; /* last_x and last_y are known */
     int last_x, last_y;
     uint64_t keys[RFB_KEYS * 4 / 64]; /* held down, by KEY_* */
+    struct {
+        uint32_t keysym;
+        unsigned code; /* what was pressed for it, so that it is what is lifted; 0: free */
+    } held[RFB_HELD];
+    bool altgr;         /* the right Alt key chooses characters */
+    bool second_script; /* see keymap.h */
 };
 
 /* `challenge` is random. */

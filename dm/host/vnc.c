@@ -512,7 +512,7 @@ struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, s
     vnc->timer.fd = -1;
     vnc->user = (struct rfb_user){.key = on_key, .button = on_button, .move = on_move,
                                   .wheel = on_wheel, .done = on_done, .absolute = is_absolute,
-                                  .arrived = on_arrival, .arg = vnc};
+                                  .arrived = on_arrival, .arg = vnc, .keymap = l->keymap};
     bool good = !l->tls || (vnc->creds = tls_creds_new(l->tls, why, why_len));
     if (good && l->path)
         good = place_unix(&vnc->place, l->path, why, why_len);

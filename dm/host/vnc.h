@@ -12,6 +12,7 @@
 
 struct display;
 struct input;
+struct keymap;
 struct loop;
 struct tls_options;
 struct vnc;
@@ -29,6 +30,7 @@ struct vnc_listen {
     unsigned port, to_port; /* the first free one of these */
     bool password;          /* nobody gets in before one is set */
     enum vnc_share share;
+    const struct keymap *keymap; /* of the guest's keyboard; NULL: a US one */
     const struct tls_options *tls; /* or NULL */
     bool websocket;         /* another port for browsers */
     const char *web_host;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "keymap.h"
 #include "rfb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -57,8 +58,9 @@ static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done,
-                                         is_absolute, on_arrival, NULL};
+    static struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done,
+                                         is_absolute, on_arrival, NULL, NULL};
+    static const char *const layouts[] = {"de", "ru", "pl", "fr-be"};
     static const uint8_t challenge[RFB_CHALLENGE];
     struct rfb rfb;
     if (!size)
@@ -67,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     unsigned cut = (data[0] & 15) + 1u;
     struct rfb_access access = {.kind = data[0] >> 6 & 1 ? RFB_TLS_X509 : RFB_PLAIN,
                                 .password = data[0] & 16 ? "password" : NULL};
+    user.keymap = data[0] >> 7 ? keymap_find(layouts[size % 4]) : NULL;
     rfb_open(&rfb, &user, &screen, &access, challenge);
     bool going = true;
     for (size_t at = 1; at < size && going; at += cut) {

@@ -14,6 +14,7 @@
 
 #include "core/bits.h"
 #include "des.h"
+#include "keymap.h"
 #include "keysym.h"
 #include "rfb.h"
 
@@ -74,8 +75,8 @@ static void on_arrival(void *arg, struct rfb *who, bool shared) {
     say(shared ? "shared " : "alone ");
 }
 
-static const struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done, is_absolute,
-                                     on_arrival, NULL};
+static struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done, is_absolute,
+                                     on_arrival, NULL, NULL};
 
 static bool feed(const void *bytes, size_t n) {
     const uint8_t *p = bytes;
@@ -273,6 +274,116 @@ static void keys_and_releases(void **state) {
     assert_string_equal(seen, "b110- k42- k44- k106- . ");
 }
 
+static void keysym(uint32_t sym, bool down) {
+    FEED(4, down, 0, 0, (uint8_t)(sym >> 24), (uint8_t)(sym >> 16), (uint8_t)(sym >> 8),
+         (uint8_t)sym);
+}
+
+static void type(uint32_t sym) {
+    keysym(sym, true);
+    keysym(sym, false);
+}
+
+#define TYPES(sym, text)                                                                           \
+    do {                                                                                           \
+        seen[0] = '\0';                                                                            \
+        type(sym);                                                                                 \
+        assert_string_equal(seen, text);                                                           \
+    } while (0)
+
+/* ISO 9995 layouts as keyboards of these countries are printed */
+static void layouts(void **state) {
+    (void)state;
+    user.keymap = keymap_find("de");
+    enter();
+    TYPES('z', "k21+ . k21- . ");
+    TYPES(0xe4, "k40+ . k40- . "); /* a with diaeresis */
+    TYPES(0xfe52, "k41+ . k41- . "); /* dead circumflex */
+    keysym(0xfe03, true);
+    TYPES('@', "k16+ . k16- . "); /* AltGr and Q */
+    TYPES(0x20ac, "k18+ . k18- . ");
+    keysym(0xfe03, false);
+    rfb_close(&rfb);
+    user.keymap = keymap_find("pl");
+    enter();
+    keysym(0xfe03, true);
+    TYPES(0x1b1, "k30+ . k30- . ");     /* a with ogonek, X's own number */
+    TYPES(0x1000142, "k38+ . k38- . "); /* l with stroke, by Unicode's */
+    rfb_close(&rfb);
+    user.keymap = keymap_find("fr");
+    enter();
+    TYPES('a', "k16+ . k16- . ");
+    TYPES('m', "k39+ . k39- . ");
+    rfb_close(&rfb);
+    user.keymap = keymap_find("ru");
+    enter();
+    TYPES('.', "k52+ . k52- . ");   /* Latin is typed */
+    TYPES(0x6ca, "k16+ . k16- . "); /* short i */
+    TYPES(0x6c0, "k52+ . k52- . "); /* yu */
+    TYPES('.', "k53+ . k53- . ");   /* Cyrillic is */
+    TYPES('a', "k30+ . k30- . ");
+    TYPES('.', "k52+ . k52- . ");
+    user.keymap = NULL;
+}
+
+/* A viewer of one layout at a guest of another. */
+static void other_levels(void **state) {
+    (void)state;
+    user.keymap = keymap_find("de");
+    enter();
+    keysym(0xffe1, true); /* shift and 2 on a US keyboard */
+    TYPES('@', "k42- k100+ k16+ k42+ k100- . k16- . ");
+    TYPES('"', "k3+ . k3- . ");
+    TYPES('A', "k30+ . k30- . ");
+    keysym(0xffe1, false);
+    TYPES('A', "k30+ . k30- . "); /* with caps lock */
+    TYPES('?', "k42+ k12+ k42- . k12- . ");
+    keysym(0xffe3, true);
+    TYPES('?', "k12+ . k12- . "); /* a shortcut */
+    keysym(0xffe3, false);
+    keysym(0xfe03, true);
+    TYPES('#', "k100- k43+ k100+ . k43- . ");
+    keysym(0xfe03, false);
+    /* shift changes while a key is down: what was pressed is lifted */
+    seen[0] = '\0';
+    keysym('7', true);
+    keysym(0xffe1, true);
+    keysym('7', false);
+    keysym(0xffe1, false);
+    assert_string_equal(seen, "k8+ . k42+ . k8- . k42- . ");
+    for (unsigned i = 0; i < 40; i++) /* more than anybody has fingers */
+        keysym(0x20 + i, true);
+    for (unsigned i = 0; i < 40; i++)
+        keysym(0x20 + i, false);
+    for (unsigned code = 0; code < RFB_KEYS * 4; code++)
+        assert_false(bitmap_get(rfb.keys, code));
+    user.keymap = NULL;
+}
+
+/* No layout has a key that makes nothing, and each finds what it says. */
+static void all_layouts(void **state) {
+    (void)state;
+    static const char *const names[] = {"en-us", "de", "de-ch", "fr", "fr-be", "fr-ch", "en-gb",
+                                        "es", "it", "ja", "pl", "pt", "pt-br", "ru", "sv", "fi",
+                                        "no", "da", "cz", "hu", "tr"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        const struct keymap *map = keymap_find(names[i]);
+        bool second = false;
+        assert_non_null(map);
+        for (uint32_t c = ' '; c <= '~'; c++) {
+            struct keymap_key key = keymap_key(map, c, &second);
+            assert_true(key.code && key.code < 0x80 + 64 && key.level <= 3);
+            for (uint32_t other = ' '; other < c; other++) { /* one place, one character */
+                struct keymap_key there = keymap_key(map, other, &second);
+                bool accents = strchr("`^~'\"\\", (int)c) || strchr("`^~'\"\\", (int)other);
+                if (there.code == key.code && there.level == key.level && !accents)
+                    fail_msg("%s: '%c' and '%c' are the same key", names[i], (int)c, (int)other);
+            }
+        }
+    }
+    assert_null(keymap_find("xx"));
+}
+
 static void pointers(void **state) {
     (void)state;
     enter();
@@ -429,7 +540,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(des_vectors), cmocka_unit_test(keysyms), T(older_versions), T(passwords),
         T(vencrypt), T(vencrypt_refusals),
-        cmocka_unit_test(keys_and_releases), T(pointers), T(raw_updates_by_tiles),
+        cmocka_unit_test(keys_and_releases), T(layouts), T(other_levels),
+        cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
         T(pixel_formats), T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
