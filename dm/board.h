@@ -31,6 +31,7 @@ struct board {
     /* PV devices */
     struct pv_blk_board blk;
     struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
+    struct xenbus *keyboards; /* as disks */
     struct kernel *kernel; /* NULL: no -kernel */
     struct nics *nics;     /* nics.c's own; NULL: no NIC */
     /* USB (usb.c): controllers in their order, devices the newest first */

@@ -29,6 +29,7 @@
 #include "pc/piix3.h"
 #include "pc/piix4_pm.h"
 #include "pc/port92.h"
+#include "pv/kbd.h"
 #include "ports.h"
 #include "usb.h"
 #include "video/cirrus.h"
@@ -494,11 +495,14 @@ void machine_serve_pv(struct machine *m, struct pv *pv) {
     struct board *b = m->board;
     b->blk = (struct pv_blk_board){.loop = m->loop, .open = drives_image, .board = b};
     b->disks = xenbus_new(pv, &pv_blk_type, &b->blk);
+    b->keyboards = xenbus_new(pv, &pv_kbd_type, m->input);
 }
 
 void machine_free(struct machine *m) {
     struct board *b = m->board;
     image_leaving(true);
+    if (b->keyboards)
+        xenbus_free(b->keyboards);
     if (b->disks)
         xenbus_free(b->disks);
     loop_cancel(m->loop, &b->reset_task);

@@ -182,7 +182,8 @@ static struct vnc *open_vnc(struct run *run, const struct config_vnc *v) {
     struct vnc_listen listen = {
         .host = v->host, .path = v->path, .port = DISPLAY_0 + v->display,
         .to_port = DISPLAY_0 + v->to, .password = v->password, .websocket = v->websocket,
-        .web_host = v->web_host, .web_port = v->web_port, .keymap = keymap_find(run->config->keymap),
+        .web_host = v->web_host, .web_port = v->web_port,
+        .keymap = keymap_find(run->config->keymap),
         .share = v->share == SHARE_FORCED    ? VNC_SHARE_FORCED
                  : v->share == SHARE_IGNORED ? VNC_SHARE_IGNORED
                                              : VNC_SHARE_EXCLUSIVE};

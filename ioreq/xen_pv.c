@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <xenevtchn.h>
+#include <xenforeignmemory.h>
 #include <xengnttab.h>
 
 #include "core/bits.h"
@@ -26,6 +27,7 @@ struct xen_pv {
     struct xen_store *store;
     xengnttab_handle *gnttab;
     xenevtchn_handle *evtchn;
+    xenforeignmemory_handle *fmem;
     struct loop_fd fd;
     struct pv_port *ports;
 };
@@ -106,6 +108,18 @@ static void pv_unmap(struct pv *pv, void *pages, unsigned n) {
     xengnttab_unmap(xen_pv(pv)->gnttab, pages, n);
 }
 
+static void *pv_map_gfn(struct pv *pv, uint64_t gfn) {
+    struct xen_pv *x = xen_pv(pv);
+    xen_pfn_t frame = (xen_pfn_t)gfn;
+    if (!x->fmem && !(x->fmem = xenforeignmemory_open(NULL, 0)))
+        return NULL;
+    return xenforeignmemory_map(x->fmem, pv->domid, PROT_READ | PROT_WRITE, 1, &frame, NULL);
+}
+
+static void pv_unmap_gfn(struct pv *pv, void *page) {
+    xenforeignmemory_unmap(xen_pv(pv)->fmem, page, 1);
+}
+
 /* ---- event channels ---- */
 
 static void deliver(struct xen_pv *x, uint32_t local) {
@@ -180,7 +194,8 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
 
 static const struct pv_ops ops = {
     .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
-    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .bind = pv_bind,
+    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .map_gfn = pv_map_gfn,
+    .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
     .unbind = pv_unbind, .notify = pv_notify,
 };
 
@@ -200,5 +215,7 @@ void xen_pv_free(struct pv *pv) {
     }
     if (x->gnttab)
         xengnttab_close(x->gnttab);
+    if (x->fmem)
+        xenforeignmemory_close(x->fmem);
     mem_free(x);
 }

@@ -47,6 +47,10 @@ struct pv_ops {
     void *(*map)(struct pv *pv, const uint32_t *refs, unsigned n, bool write);
     void (*unmap)(struct pv *pv, void *pages, unsigned n);
 
+    /* One page of the guest's own, by its frame's number, as the oldest frontends tell it. */
+    void *(*map_gfn)(struct pv *pv, uint64_t gfn);
+    void (*unmap_gfn)(struct pv *pv, void *page);
+
     bool (*bind)(struct pv *pv, uint32_t remote, struct pv_port *port);
     void (*unbind)(struct pv *pv, struct pv_port *port);
     void (*notify)(struct pv *pv, struct pv_port *port);
