@@ -2,10 +2,10 @@
 /*
  * The backend of kbdfront. Document: see kbd.h.
  *
- * Events go into a ring of 51 in one page that the guest shares, by a grant (page-gref) or, as older
- * frontends have it, by its number (page-ref). The guest may write there whatever it likes: our
- * index is our own, and of the guest's only the distance counts. When the ring is full motion is
- * lost, but no release: what is owed is sent when the guest has read.
+ * Events go into a ring of 51 in one page that the guest shares, by a grant (page-gref) or, as
+ * older frontends have it, by its number (page-ref). The guest may write there whatever it likes:
+ * our index is our own, and of the guest's only the distance counts. When the ring is full motion
+ * is lost, but no release: what is owed is sent when the guest has read.
  *
  * Positions go from 0 to 7fffh in both directions, which width and height tell; a toolstack that
  * has written others there gets its own. Not modelled: touch screens.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A limit is a bucket that empties at the rate `avg`. A request may go when the bucket is not fuller
- * than a burst allows, and then puts into it what it costs, even if that is more than there is room
- * for: the next one waits the longer. The level is kept as the time at which the bucket will be
- * empty, so nothing has to be done while nothing happens. See throttle.h.
+ * A limit is a bucket that empties at the rate `avg`. A request may go when the bucket is not
+ * fuller than a burst allows, and then puts into it what it costs, even if that is more than there
+ * is room for: the next one waits the longer. The level is kept as the time at which the bucket
+ * will be empty, so nothing has to be done while nothing happens. See throttle.h.
  */
 #include "throttle.h"
 

@@ -454,7 +454,8 @@ static void from_descriptor(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
-        T(shrinks_under_io), T(resizes_live), T(no_room_to_grow), T(past_the_end), T(read_only), T(file_cannot_be_written),
+        T(shrinks_under_io), T(resizes_live), T(no_room_to_grow), T(past_the_end), T(read_only),
+        T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
         T(from_descriptor),
