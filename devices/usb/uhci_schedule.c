@@ -10,7 +10,7 @@
  * Guests put work into memory and tell nobody. Linux and Windows submit without touching a
  * register, but their root hub polling reads some two to four times a second. Hence, passes are
  * made when a device has news; at every register access; and by a timer that runs ever more seldom
- * after the last thing that happened: after 1, 4, 16, ... ms, at last SLOWEST_MS after the last
+ * after the last thing that happened: after 1, 2, 4, ... ms, at last SLOWEST_MS after the last
  * look of any kind. A guest that polls never lets it get there: such an idle guest costs no wakeup
  * beyond its own accesses.
  */
@@ -338,7 +338,7 @@ static void run_list(struct uhci *u) {
 
 /* How long until the next look if nothing happens. */
 static uint64_t rest(const struct uhci *u) {
-    unsigned shift = u->quiet > QUICK_LOOKS ? 2 * (u->quiet - QUICK_LOOKS) : 0;
+    unsigned shift = u->quiet > QUICK_LOOKS ? u->quiet - QUICK_LOOKS : 0;
     return u->timed || u->short_of ? 1 : shift < 10 ? 1u << shift : SLOWEST_MS;
 }
 

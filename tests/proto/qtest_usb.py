@@ -77,7 +77,7 @@ class Usb:
             q.memwrite(TD + 16 * i, struct.pack('<IIII', link, ACTIVE | 3 << 27 | 1 << 29,
                                                 pid | addr << 8 | ep << 15 | (n - 1 & 0x7ff) << 21, buffer))
         q.writel(QH + 4, TD)
-        for _ in range(100):
+        for _ in range(300):
             q.clock_step(1 * MS)
             status = [q.readl(TD + 16 * i + 4) for i in range(len(packets))]
             if not status[-1] & ACTIVE or any(s & STALLED for s in status):
