@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,9 +60,23 @@ static struct block *change(void *dev, struct block *medium) {
 
 static const struct drive_ops cd_ops = {.change = change};
 
+static bool plug_device(struct machine *machine, const struct config_device *device, char *why,
+                        size_t why_len) {
+    (void)machine;
+    snprintf(why, why_len, "%s is not wanted", device->name);
+    return device->kind == DEVICE_USB;
+}
+
+static bool unplug_device(struct machine *machine, const char *id, char *why, size_t why_len) {
+    (void)machine;
+    snprintf(why, why_len, "%s stays", id);
+    return id[0] == 'u';
+}
+
 static const struct qmp_ops ops = {
     .run = nothing, .pause = nothing, .reset = nothing, .power_button = nothing, .wakeup = agree,
-    .plug_cpu = plug, .cpu_online = online, .open_image = open_image, .quit = quit,
+    .plug_cpu = plug, .cpu_online = online, .plug = plug_device, .unplug = unplug_device,
+    .open_image = open_image, .quit = quit,
 };
 
 static void make_machine(struct machine *machine, const struct config *config) {
