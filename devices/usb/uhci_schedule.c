@@ -32,7 +32,7 @@ enum { /* TD control and status: 3.2.2 */
 
 /* Bounds of one pass, against lists that never end; and what it moves at most: the rest comes a
  * millisecond later. */
-enum { STEPS_MAX = 8192, BUDGET = 64 << 10 };
+enum { STEPS_MAX = 4096, SINGLES_MAX = 64, DULL = 16, BUDGET = 64 << 10 };
 
 /* After something happened, this many looks a millisecond apart before they get rarer. */
 enum { QUICK_LOOKS = 4, SLOWEST_MS = 1000 };
@@ -316,9 +316,13 @@ static uint32_t run_single(struct uhci *u, uint32_t link, bool due) {
 }
 
 static void run_frame(struct uhci *u, uint32_t link, bool due) {
-    while (!(link & LINK_END) && u->usbcmd & CMD_RUN && u->steps < STEPS_MAX)
+    unsigned singles = 0; /* a bus has no room for more in one frame: the list must be a ring */
+    while (!(link & LINK_END) && u->usbcmd & CMD_RUN && u->steps < STEPS_MAX &&
+           singles < SINGLES_MAX) {
+        singles += !(link & LINK_QH);
         link = link & LINK_QH ? run_queue(u, link & (uint32_t)LINK_ADDR)
                               : run_single(u, link, due);
+    }
 }
 
 /* The frame list may be any memory: copied, so that it stays what it was during the walk. */
@@ -331,8 +335,23 @@ static void run_list(struct uhci *u) {
         return;
     }
     unsigned due = MAX(MIN(late, (unsigned)UHCI_FRAMES), 1u), first = now + 1 - due;
-    for (unsigned i = 0; i < UHCI_FRAMES && u->usbcmd & CMD_RUN; i++)
-        run_frame(u, load_le32(&list[4 * ((first + i) % UHCI_FRAMES)]), i < due);
+    uint32_t dull[DULL] = {0}; /* links behind which nothing was done, nor waits for its frame */
+    uint32_t done = u->progress;
+    for (unsigned i = 0; i < UHCI_FRAMES && u->usbcmd & CMD_RUN; i++) {
+        uint32_t link = load_le32(&list[4 * ((first + i) % UHCI_FRAMES)]);
+        uint32_t *slot = &dull[link >> 4 & (DULL - 1)];
+        if (link & LINK_END || (*slot == link + 1 && u->progress == done))
+            continue;
+        bool timed = u->timed;
+        u->timed = false;
+        run_frame(u, link, i < due);
+        if (u->progress != done)
+            memset(dull, 0, sizeof(dull));
+        else if (!u->timed)
+            *slot = link + 1; /* never 0 */
+        done = u->progress;
+        u->timed |= timed;
+    }
     u->last_frame = (uint16_t)now;
 }
 
