@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: disk iso
 # hdtype="ahci": the BIOS boots from port 0, Linux' ahci driver uses queued commands, files stay, TRIM
-# and flush are taken; the CD-ROM is on the IDE, as libxl has it.
+# and flush are taken; the CD-ROM is on the IDE, as libxl has it. A guest with PV drivers takes the AHCI
+# disks away as it does IDE ones, and goes on with the same images.
 
 scenario() {
     local id scratch=$LAB_WORK/scratch.img
@@ -35,6 +36,17 @@ scenario() {
     [ $(stat -c %b $scratch) -lt 1000 ] || fail "TRIM does not reach the image"
     guest_run 'sync; ! dmesg | grep -E "ata[0-9.]+: .*(exception|failed|error)"' 60 || fail "the driver complains"
     note "blocks of the scratch disk after TRIM: $(stat -c %b $scratch); dm: $(dm_stats)"
+    guest_type "poweroff -f"
+    expect_gone $id 60
+
+    guest_cfg 'hdtype = "ahci"' 'boot = "c"' \
+        "disk = [ $(hd hda $(guest_disk "$SERIAL_ARGS guest.skip=bochs,cirrus")), $(hd hdb $scratch) ]"
+    guest_boot
+    id=$(domid)
+    guest_run '[ -b /dev/xvda1 ] && [ -b /dev/xvdb ] && [ ! -e /dev/sda ]' 60 ||
+        fail "the AHCI disks did not make room for the PV disks"
+    guest_run 'dmesg | grep -q "ata1: SATA link down"' 60 || fail "something is on port 0 still"
+    guest_run 'dd if=/dev/xvdb of=/dev/null bs=1M 2>/dev/null' 120 || fail "the PV disk can't be read"
     guest_type "poweroff -f"
     expect_gone $id 60
 }

@@ -49,9 +49,7 @@ QEMU_DIFFERS = {
 
 
 # What hvm-dm does not have yet.
-MISSING = {
-    'claims_floppy': 'no floppy controller',
-}
+MISSING = {}
 
 # Every option, by itself.  RUNS must start; the others may also be refused, by a line that names
 # what was refused.
@@ -77,7 +75,7 @@ FORMS = {
     'vpc': (MAY_REFUSE, base(disks=[{'vdev': 'hda', 'target': 'DISK', 'format': 'vpc'}])),
     'nbd': (MAY_REFUSE, base(disks=[{'vdev': 'hda', 'target': 'nbd+unix:///?socket=DIR/nbd'}])),
     'scsi': (MAY_REFUSE, base(disks=[{'vdev': 'sda', 'target': 'DISK'}])),
-    'ahci': (MAY_REFUSE, base(hdtype='ahci')),
+    'ahci': (RUNS, base(hdtype='ahci')),
     'name with commas': (RUNS, base(name='a,b=c d')),
     'no name': (RUNS, base(name='')),
     'channel pty': (RUNS, base(channels=[None])),
