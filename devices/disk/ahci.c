@@ -47,16 +47,21 @@ static bool level(const struct ahci *s) {
     return s->is && s->ghc & GHC_IE;
 }
 
+static void look_at(struct ahci *s, const struct ahci_port *p) {
+    if (ahci_port_interrupts(p))
+        s->is |= 1u << p->number;
+}
+
+static void port_changed(struct ahci_port *p) {
+    look_at(p->ahci, p);
+    msi_irq(&((struct ahci *)p->ahci)->msi, level(p->ahci));
+}
+
 /* A port's bit is set again for as long as the port asks. */
 static void update_irq(struct ahci *s) {
     for (unsigned i = 0; i < AHCI_PORTS; i++)
-        if (ahci_port_interrupts(&s->port[i]))
-            s->is |= 1u << i;
+        look_at(s, &s->port[i]);
     msi_irq(&s->msi, level(s));
-}
-
-static void port_changed(void *dev) {
-    update_irq(dev);
 }
 
 /* ---- registers ---- */
@@ -90,9 +95,13 @@ static uint32_t read_register(struct ahci *s, unsigned off) {
 static void write_register(struct ahci *s, unsigned off, uint32_t val) {
     unsigned port = (off - PORTS) / AHCI_PORT_SIZE;
     if (off >= PORTS) {
-        if (port < AHCI_PORTS)
+        if (port < AHCI_PORTS) {
             ahci_port_write(&s->port[port], off % AHCI_PORT_SIZE, val);
-    } else if (off == GHC) {
+            port_changed(&s->port[port]);
+        }
+        return;
+    }
+    if (off == GHC) {
         s->ghc = val & GHC_IE;
         if (val & GHC_HR)
             reset_controller(s);

@@ -22,7 +22,7 @@ enum {
     PXCMD_RW = PXCMD_ST | PXCMD_FRE | PXCMD_ATAPI | PXCMD_DLAE,
 };
 enum { DET_MASK = 0xf, DET_INIT = 1, DET_OFFLINE = 4, SSTS_UP = 0x123, SSTS_OFFLINE = 0x004 };
-enum { SERR_P = 1 << 10, SERR_N = 1 << 16, SERR_X = 1 << 26, SERR_MASK = 0x07ff0f03 };
+enum { SERR_MASK = 0x07ff0f03 };
 enum { TFD_NONE = 0x7f, SIG_NONE = (int)0xffffffff };
 /* Frames, and where they are received */
 enum { H2D_FIS = 0x27, D2H_FIS = 0x34, PIO_SETUP_FIS = 0x5f };
@@ -140,7 +140,7 @@ static void host_interrupt(void *host, struct ata_drive *d) {
         return;
     d->intrq = false;
     command_done(p, true);
-    p->changed(p->ahci);
+    p->changed(p);
 }
 
 static void host_reset_over(void *host, struct ata_drive *d) {
@@ -152,13 +152,13 @@ static void host_reset_over(void *host, struct ata_drive *d) {
         p->signature = true;
         post_signature(p);
     }
-    p->changed(p->ahci);
+    p->changed(p);
 }
 
 void ahci_port_settle(struct ahci_port *p) {
     post_signature(p);
     ahci_port_run(p);
-    p->changed(p->ahci);
+    p->changed(p);
 }
 
 /* ---- the drive's data ---- */
@@ -283,7 +283,7 @@ static void take(struct ahci_port *p, unsigned slot) {
         return;
     }
     if (table[0] != H2D_FIS || (flags & HEADER_CFL) * 4 < H2D_LEN) {
-        p->serr |= SERR_P;
+        p->serr |= PXSERR_P;
         fatal(p, PXIS_IFS);
     } else if (table[1] & FIS_COMMAND) {
         take_command(p, table, at + AHCI_TABLE_HEAD, entries, ahead);
@@ -335,7 +335,7 @@ static void hard_reset(struct ahci_port *p) {
     p->signature = false;
     if (!there)
         return;
-    p->serr |= SERR_X | SERR_N;
+    p->serr |= PXSERR_X | PXSERR_N;
     p->signature = true;
     ata_hard_reset(&p->drive);
 }
@@ -361,7 +361,7 @@ void ahci_port_power_on(struct ahci_port *p) {
     p->clb = p->fb = 0;
     ata_power_on(&p->drive);
     hard_reset(p);
-    p->serr &= (uint32_t)~SERR_N;
+    p->serr &= (uint32_t)~PXSERR_N;
 }
 
 static void sctl_write(struct ahci_port *p, uint32_t val) {
@@ -394,15 +394,6 @@ static void cmd_write(struct ahci_port *p, uint32_t val) {
 
 /* ---- registers ---- */
 
-/* PCS and PRCS show bits of PxSERR. */
-static uint32_t is_now(const struct ahci_port *p) {
-    return p->is | (p->serr & SERR_X ? PXIS_PCS : 0) | (p->serr & SERR_N ? PXIS_PRCS : 0);
-}
-
-bool ahci_port_interrupts(const struct ahci_port *p) {
-    return is_now(p) & p->ie;
-}
-
 static uint32_t cmd_now(const struct ahci_port *p) {
     bool running = p->cmd & PXCMD_ST || p->inflight || p->drive.inflight;
     return p->cmd | (p->cmd & PXCMD_FRE ? PXCMD_FR : 0) | (running ? PXCMD_CR : 0) |
@@ -420,7 +411,7 @@ uint32_t ahci_port_read(struct ahci_port *p, unsigned reg) {
     case PXFBU:
         return (uint32_t)(p->fb >> 32);
     case PXIS:
-        return is_now(p);
+        return ahci_port_is(p);
     case PXIE:
         return p->ie;
     case PXCMD:

@@ -23,6 +23,7 @@ enum {
     PXIS_PCS = 1 << 6, PXIS_PRCS = 1 << 22, PXIS_OFS = 1 << 24, PXIS_IFS = 1 << 27,
     PXIS_HBFS = 1 << 29, PXIS_TFES = 1 << 30,
 };
+enum { PXSERR_P = 1 << 10, PXSERR_N = 1 << 16, PXSERR_X = 1 << 26 };
 
 /* Where a command is in its list of physical regions. */
 struct ahci_list {
@@ -64,7 +65,7 @@ struct ahci_port {
     /* wires and derived */
     unsigned number;
     struct pci_function *pci;
-    void (*changed)(void *ahci); /* the interrupt condition may have */
+    void (*changed)(struct ahci_port *p); /* the interrupt condition may have */
     void *ahci;
     struct ahci_list list; /* of the command that is carried out */
     uint32_t moved;        /* bytes that it has transferred */
@@ -88,7 +89,16 @@ void ahci_port_unplug(struct ahci_port *p);
 
 uint32_t ahci_port_read(struct ahci_port *p, unsigned reg);
 void ahci_port_write(struct ahci_port *p, unsigned reg, uint32_t val);
-bool ahci_port_interrupts(const struct ahci_port *p);
+
+/* PCS and PRCS show bits of PxSERR. */
+static inline uint32_t ahci_port_is(const struct ahci_port *p) {
+    return p->is | (p->serr & PXSERR_X ? (uint32_t)PXIS_PCS : 0) |
+           (p->serr & PXSERR_N ? (uint32_t)PXIS_PRCS : 0);
+}
+
+static inline bool ahci_port_interrupts(const struct ahci_port *p) {
+    return ahci_port_is(p) & p->ie;
+}
 
 /* ---- among the parts ---- */
 

@@ -145,7 +145,7 @@ static void request_done(struct block_req *req, int err) {
     }
     if (p->ci)
         ahci_port_run(p);
-    p->changed(p->ahci);
+    p->changed(p);
 }
 
 void ahci_queue_start(struct ahci_port *p, unsigned n, const uint8_t *fis) {
