@@ -36,9 +36,9 @@ static const struct field fdc_fields[] = {
     F_MAX(struct fdc, op, FDC_OPS - 1), F_BYTES(struct fdc, fifo),
     F_MAX(struct fdc, pos, FDC_FIFO - 1), F_MAX(struct fdc, len, FDC_FIFO),
     F_MAX(struct fdc, unit, FDC_UNITS - 1), F_MAX(struct fdc, head, 1), F(struct fdc, c),
-    F(struct fdc, h), F(struct fdc, r), F(struct fdc, n), F(struct fdc, last), F(struct fdc, todo),
+    F(struct fdc, h), F(struct fdc, r), F(struct fdc, n), F(struct fdc, last),
     F(struct fdc, multi), F(struct fdc, counted), F(struct fdc, seek), F(struct fdc, deleted),
-    F(struct fdc, below), F(struct fdc, above), F(struct fdc, terminal),
+    F(struct fdc, below), F(struct fdc, above),
     F_MAX(struct fdc, at, FDC_BUF), F_MAX(struct fdc, end, FDC_BUF),
     F_DYNAMIC_USED(struct fdc, buf, FDC_BUF, end), F_END
 };

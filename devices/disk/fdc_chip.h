@@ -76,8 +76,7 @@ struct fdc {
     /* hidden state: its data */
     uint8_t unit, head;
     uint8_t c, h, r, n, last; /* the sector ID that is next; the last of this run */
-    uint8_t todo;          /* sectors VERIFY still has to look at, if it counts */
-    bool multi, counted, seek, deleted, below, above, terminal;
+    bool multi, counted, seek, deleted, below, above;
     uint32_t at, end;      /* in buf: the next byte, past what is there */
     uint8_t *buf;          /* FDC_BUF bytes */
     /* wires and derived */
@@ -85,6 +84,8 @@ struct fdc {
     struct isa_dma dma;
     struct io_region low, high;
     bool inflight;
+    bool terminal; /* the terminal count came with what is being written */
+    uint8_t todo;  /* sectors VERIFY still has to look at, if it counts */
     struct block_req req;
     struct iovec iov;
     struct log_limit failures;

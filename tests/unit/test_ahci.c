@@ -355,8 +355,10 @@ static void pio_sectors(void **unused) {
     succeeded(DISK);
     assert_int_equal(port_get(DISK, PXIS), DHRS);
     assert_int_equal(load_le32(fixture_bytes(disk) + 51 * 512), 32);
-    command(DISK, 0x42, 0, 500, 0, 0); /* READ VERIFY EXT: no data, one request */
+    uint64_t before = disk->stats.rd_ops;
+    command(DISK, 0x42, 0, 500, 0, 0); /* READ VERIFY EXT: 64 KiB a request */
     succeeded(DISK);
+    assert_int_equal(disk->stats.rd_ops - before, 4);
 }
 
 static void no_data(void **unused) {
@@ -430,6 +432,22 @@ static void small_regions(void **unused) {
     run(DISK, 0);
     succeeded(DISK);
     assert_int_equal(load_le16(fx.ram + DATA), 4);
+    assert_int_equal(load_le32(header(DISK, 0) + 4), 1024);
+}
+
+/* A sector in more pieces than are mapped at once, and another behind it. */
+static void more_regions_than_map(void **unused) {
+    (void)unused;
+    fill(DISK, 0, 0x25, 3, 2, 257, 0);
+    for (unsigned i = 0; i < 256; i++)
+        region(DISK, 0, i, DATA + 8 * i, 2);
+    region(DISK, 0, 256, DATA + 0x1000, 512);
+    run(DISK, 0);
+    succeeded(DISK);
+    const uint8_t *sector = fixture_bytes(disk) + 3 * 512;
+    for (unsigned i = 0; i < 256; i++)
+        assert_memory_equal(fx.ram + DATA + 8 * i, sector + 2 * i, 2);
+    assert_int_equal(data32(0x1000), 5);
     assert_int_equal(load_le32(header(DISK, 0) + 4), 1024);
 }
 
@@ -812,7 +830,7 @@ int main(void) {
         TEST(identity), TEST(sata_capability), TEST(capabilities), TEST(signatures),
         TEST(controller_reset), TEST(comreset), TEST(read_dma), TEST(write_dma), TEST(no_copies),
         TEST(identify), TEST(pio_sectors), TEST(no_data), TEST(trim), TEST(in_turn),
-        TEST(interrupt_of_a_region), TEST(small_regions), TEST(task_file_error),
+        TEST(interrupt_of_a_region), TEST(small_regions), TEST(more_regions_than_map), TEST(task_file_error),
         TEST(medium_error), TEST(short_list), TEST(bad_structures), TEST(software_reset),
         TEST(override), TEST(packets), TEST(queue_of_32), TEST(queued_writes), TEST(queued_error),
         TEST(queued_medium_error), TEST(unqueued_among_queued), TEST(stop_with_queue),

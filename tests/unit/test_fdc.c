@@ -301,6 +301,11 @@ static void end_of_cylinder(void **unused) {
 
 static void write_sectors(void **unused) {
     (void)unused;
+    channel(0x44, TRACK); /* so that the controller has seen other data before */
+    transfer(READ, 0, 0, 1, 18);
+    fixture_io(&fx);
+    for (unsigned i = 0; i < 7; i++)
+        receive();
     memset(fx.ram + MEMORY, 0x5a, 1100);
     channel(0x48, 1100); /* ends in the third sector: zeros follow */
     transfer(WRITE, 0, 1, 2, 18);
@@ -502,6 +507,8 @@ static void reset_in_the_middle(void **unused) {
     out8(&fx, DOR, 0x0c);
     is_idle();
     sense(0xc0, 0);
+    assert_int_equal(memory(0), 0); /* nothing came after it */
+    assert_int_equal(in8(&fx, 0x08), 0);
     SEND(0x03, 0xdf, 0x03);
     transfer(0x46, 0, 0, 1, 18);
     fixture_io(&fx);

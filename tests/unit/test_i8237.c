@@ -190,6 +190,9 @@ static void words(void **unused) {
     assert_int_equal(fx.ram[0x50002], 1);
     assert_int_equal(fx.ram[0x50009], 8);
     assert_int_equal(in8(&fx, 0xd0), 0x02);
+    program(5, SINGLE | TO_MEMORY, 0x05, 0x0001, 3);
+    assert_int_equal(move(5, bytes, 8, true), 8);
+    assert_int_equal(fx.ram[0x40002], 1);
 }
 
 static void verify_and_off(void **unused) {
