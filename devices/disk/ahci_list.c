@@ -23,7 +23,7 @@ void ahci_list_start(struct ahci_list *l, uint64_t table, unsigned entries, cons
 }
 
 static const uint8_t *region(struct ahci_list *l, const struct dma *dma) {
-    if (l->next - l->first >= l->have) {
+    if (l->next - l->first >= l->have) { /* also after a step back before the first */
         l->first = l->next;
         l->have = MIN(l->entries - l->next, (unsigned)AHCI_PRD_AHEAD);
         if (!dma_read(dma, l->table + (uint64_t)l->next * AHCI_PRD, l->ahead, l->have * AHCI_PRD)) {
@@ -78,8 +78,6 @@ size_t ahci_list_map(struct ahci_list *l, const struct dma *dma, struct dma_sg *
         return whole;
     /* a list that ends or is cut within a sector: only its whole sectors */
     dma_sg_done(dma, sg, false);
-    if (next < l->first)
-        l->have = 0;
     l->next = next;
     l->addr = addr;
     l->left = left;

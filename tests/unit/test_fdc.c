@@ -301,6 +301,7 @@ static void end_of_cylinder(void **unused) {
 
 static void write_sectors(void **unused) {
     (void)unused;
+    memset(fixture_bytes(a), 0x77, TRACK);
     channel(0x44, TRACK); /* so that the controller has seen other data before */
     transfer(READ, 0, 0, 1, 18);
     fixture_io(&fx);
