@@ -428,6 +428,23 @@ struct config *argv_parse(int argc, const char *const argv[], char *why, size_t 
     return NULL;
 }
 
+struct config *argv_parse_plugged(const char *option, const char *json, char *why,
+                                  size_t why_len) {
+    struct config_arena *arena = arena_new();
+    struct config *config = arena_alloc(arena, sizeof(*config));
+    struct parse parse = {.config = config, .arena = arena, .why = why, .why_len = why_len};
+    *config = (struct config){.domid = -1, .name = "", .incoming_fd = -1, .arena = arena};
+    make_lists(&parse, 1);
+    const char *text = arena_printf(arena, "%s", json);
+    bool ok = !strcmp(option, "netdev_add")
+                  ? parse_netdev(&parse, option, text)
+                  : parse_device(&parse, option, text) && check_device(&parse, &parse.devices[0]);
+    if (ok)
+        return config;
+    arena_free(arena);
+    return NULL;
+}
+
 void config_free(struct config *config) {
     if (config)
         arena_free(config->arena);

@@ -16,6 +16,12 @@ struct config;
 struct config *argv_parse(int argc, const char *const argv[], char *why, size_t why_len);
 void config_free(struct config *config);
 
+/*
+ * A -device or a -netdev that comes later, as JSON text: a config with just that in it. What it
+ * refers to is not looked up. NULL: `why` is a sentence.
+ */
+struct config *argv_parse_plugged(const char *option, const char *json, char *why, size_t why_len);
+
 /* True when argv asks for -version or -help alone: `text` is what to print before exit(0). */
 bool argv_asks(int argc, const char *const argv[], const char **text);
 

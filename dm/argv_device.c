@@ -210,7 +210,7 @@ bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {
 }
 
 /* What a device of each kind may be told; the board knows what to do with it. */
-static bool check_keys(struct parse *p, const struct config_device *device) {
+bool check_device(struct parse *p, const struct config_device *device) {
     static const char *const common[] = {"id", "bus", "addr", "multifunction"};
     static const char *const keys[][7] = {
         [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver", "drive-type"},
@@ -242,7 +242,7 @@ static bool check_keys(struct parse *p, const struct config_device *device) {
 }
 
 static bool resolve_device(struct parse *p, struct config_device *device) {
-    if (!check_keys(p, device))
+    if (!check_device(p, device))
         return false;
     const char *netdev = opts_get(device->opts, "netdev");
     const char *chardev = opts_get(device->opts, "chardev");

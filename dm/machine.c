@@ -110,7 +110,7 @@ static void eject_wire(void *board, unsigned slot) {
         if (fn && fn->hotplug) {
             log_info("the guest ejected %s at %02x.%u", fn->name, slot, f);
             if (!usb_ejected(m->board, fn))
-                pci_remove(fn);
+                nics_eject(m->board, fn);
         }
     }
 }

@@ -89,7 +89,9 @@ struct machine {
     bool seabios; /* the guest's firmware is SeaBIOS, not another */
     enum run_state state;
     void (*state_changed)(struct machine *machine); /* lifecycle: xenstore's "running", VNC */
-    void *lifecycle; /* for state_changed */
+    void (*device_deleted)(struct machine *machine, const char *id); /* lifecycle: the guest let go
+                                                                      * a card that has an id */
+    void *lifecycle; /* for these */
     struct board *board; /* machine.c's own: chips by name */
 };
 

@@ -21,6 +21,7 @@
 #include "keymap.h"
 #include "loop.h"
 #include "machine.h"
+#include "nics.h"
 #include "ports.h"
 #include "qmp.h"
 #include "sock.h"
@@ -296,7 +297,9 @@ static const struct qmp_ops qmp_ops = {
     .run = machine_run, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
     .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .plug = machine_plug,
-    .unplug = machine_unplug, .open_image = open_image, .quit = quit,
+    .unplug = machine_unplug, .open_image = open_image, .set_link = nics_set_link,
+    .netdev_add = nics_add_netdev, .netdev_del = nics_del_netdev, .is_card = nics_is_model,
+    .plug_card = nics_plug, .eject_card = nics_ask_eject, .print_net = nics_print, .quit = quit,
     .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_peer = vnc_peer,
     .vnc_password = vnc_password,
 };
@@ -346,11 +349,22 @@ static void state_changed(struct machine *machine) {
         loop_stop(run->loop);
 }
 
+static void device_deleted(struct machine *machine, const char *id) {
+    struct run *run = machine->lifecycle;
+    char data[256];
+    if (strpbrk(id, "\"\\")) /* a name that has to be escaped: nobody waits for it */
+        return;
+    snprintf(data, sizeof(data),
+             "{\"device\":\"%.64s\",\"path\":\"/machine/peripheral/%.64s\"}", id, id);
+    qmp_event(run->qmp, "DEVICE_DELETED", data);
+}
+
 static bool run_up(struct run *run) {
     if (probing(run))
         return true;
     run->machine->lifecycle = run;
     run->machine->state_changed = state_changed;
+    run->machine->device_deleted = device_deleted;
     machine_prepare(run->machine);
     if (run->store && !run->config->domid_restrict) {
         run->pv = xen_pv_new(run->loop, run->store, (unsigned)run->config->domid);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "argv.h"
 #include "board.h"
 #include "config.h"
 #include "core/bits.h"
@@ -16,6 +17,7 @@
 #include "net/e1000.h"
 #include "net/rtl8139.h"
 #include "netdev.h"
+#include "pc/acpi_gpe.h"
 
 /* A card is one row. */
 static const struct model {
@@ -36,14 +38,18 @@ struct netdev {
     const char *id;
     struct net *net;
     struct nic *nic;
+    struct config *owned; /* of netdev_add: the strings; else NULL */
     struct netdev *next;
 };
 
 struct nic {
     const struct model *model;
     void *dev;
+    const char *id;        /* of the -device, or "" */
     struct netdev *netdev; /* NULL: no cable */
     struct rom_file rom;
+    uint8_t mac[6];
+    struct config *owned; /* of device_add: the strings; else NULL */
     struct nic *next;
 };
 
@@ -87,14 +93,27 @@ static struct netdev *open_netdev(struct board *b, const struct config_netdev *c
     return d;
 }
 
+static void free_netdev(struct nics *nics, struct netdev *d) {
+    struct netdev **p = &nics->netdevs;
+    while (*p != d)
+        p = &(*p)->next;
+    *p = d->next;
+    net_free(d->net);
+    config_free(d->owned);
+    mem_free(d);
+}
+
 static bool find_cable(struct board *b, const struct config_device *device,
                        struct netdev **netdev) {
+    const char *id = opts_get(device->opts, "netdev");
     *netdev = NULL;
-    if (!device->netdev)
+    if (!id)
         return true;
-    *netdev = find_netdev(nics_of(b), device->netdev->id);
-    if (!*netdev)
+    *netdev = find_netdev(nics_of(b), id);
+    if (!*netdev && device->netdev)
         *netdev = open_netdev(b, device->netdev);
+    else if (!*netdev)
+        snprintf(b->why, b->why_len, "%s: there is no netdev \"%s\"", device->opts->origin, id);
     if (*netdev && (*netdev)->nic) {
         snprintf(b->why, b->why_len, "%s %s: netdev \"%s\" has a card already",
                  device->opts->origin, device->opts->text, (*netdev)->id);
@@ -158,7 +177,9 @@ bool nics_add(struct board *b, const struct config_device *device) {
         return false;
     }
     nic = mem_new(sizeof(*nic));
-    *nic = (struct nic){model, dev, netdev, rom, nics->cards};
+    *nic = (struct nic){.model = model, .dev = dev, .id = device->id, .netdev = netdev, .rom = rom,
+                        .next = nics->cards};
+    memcpy(nic->mac, pins.mac, sizeof(nic->mac));
     nics->cards = nic;
     nics->made++;
     model->function(dev)->hotplug = true;
@@ -181,27 +202,192 @@ void nics_pause(struct board *b, bool pause) {
         net_pause(d->net, pause);
 }
 
-void nics_eject(struct board *b, struct pci_function *fn) {
-    (void)b;
-    pci_remove(fn);
+/* The strings of a config that the card was made from go with it. */
+static void forget(struct nics *nics, struct nic *nic) {
+    struct nic **p = &nics->cards;
+    while (*p != nic)
+        p = &(*p)->next;
+    *p = nic->next;
+    if (nic->netdev)
+        nic->netdev->nic = NULL;
+    rom_close(&nic->rom);
+    config_free(nic->owned);
+    mem_free(nic);
 }
 
 void nics_free(struct board *b) {
     struct nics *nics = b->nics;
     if (!nics)
         return;
-    while (nics->cards) {
-        struct nic *nic = nics->cards;
-        nics->cards = nic->next;
-        rom_close(&nic->rom);
-        mem_free(nic);
-    }
-    while (nics->netdevs) {
-        struct netdev *d = nics->netdevs;
-        nics->netdevs = d->next;
-        net_free(d->net);
-        mem_free(d);
-    }
+    while (nics->cards)
+        forget(nics, nics->cards);
+    while (nics->netdevs)
+        free_netdev(nics, nics->netdevs);
     mem_free(nics);
     b->nics = NULL;
+}
+
+/* ---- plugging ---- */
+
+static struct nic *card_at(const struct nics *nics, const struct pci_function *fn) {
+    for (struct nic *nic = nics ? nics->cards : NULL; nic; nic = nic->next)
+        if (nic->model->function(nic->dev) == fn)
+            return nic;
+    return NULL;
+}
+
+static struct nic *card_named(const struct nics *nics, const char *id) {
+    for (struct nic *nic = nics ? nics->cards : NULL; nic; nic = nic->next)
+        if (*id && !strcmp(nic->id, id))
+            return nic;
+    return NULL;
+}
+
+void nics_eject(struct board *b, struct pci_function *fn) {
+    struct machine *m = b->machine;
+    struct nic *nic = card_at(b->nics, fn);
+    pci_remove(fn);
+    if (!nic)
+        return;
+    if (*nic->id && m->device_deleted)
+        m->device_deleted(m, nic->id);
+    board_remove(b, nic->dev);
+    nic->model->ops->free(nic->dev);
+    forget(b->nics, nic);
+}
+
+bool nics_is_model(const char *driver) {
+    return find_model(driver) != NULL;
+}
+
+static bool can_plug(struct machine *m, const struct config_device *device, char *why,
+                     size_t why_len) {
+    if (!m->board->gpe)
+        snprintf(why, why_len, "device_add: without ACPI (acpi=0) no card can be plugged in");
+    else if (*device->id && card_named(m->board->nics, device->id))
+        snprintf(why, why_len, "device_add: there is a device \"%s\" already", device->id);
+    else if (m->device_count == MACHINE_DEVICES)
+        snprintf(why, why_len, "device_add: there are %d devices already", MACHINE_DEVICES);
+    else
+        return true;
+    return false;
+}
+
+/* The board's own place for messages is gone after the start. */
+static bool with_why(struct board *b, char *why, size_t why_len) {
+    b->why = why;
+    b->why_len = why_len;
+    return true;
+}
+
+bool nics_plug(struct machine *m, const char *json, char *why, size_t why_len) {
+    struct board *b = m->board;
+    struct config *config = argv_parse_plugged("device_add", json, why, why_len);
+    bool ok = config && can_plug(m, &config->devices[0], why, why_len) &&
+              with_why(b, why, why_len) && nics_add(b, &config->devices[0]);
+    if (!ok) {
+        config_free(config);
+        return false;
+    }
+    struct nic *nic = b->nics->cards;
+    nic->owned = config;
+    acpi_gpe_slot_up(b->gpe, nic->model->function(nic->dev)->devfn >> 3);
+    return true;
+}
+
+bool nics_ask_eject(struct machine *m, const char *id, bool *known, char *why, size_t why_len) {
+    struct nic *nic = card_named(m->board->nics, id);
+    *known = nic != NULL;
+    if (!nic)
+        return false;
+    const struct pci_function *fn = nic->model->function(nic->dev);
+    if (!fn->bus || !m->board->gpe) {
+        snprintf(why, why_len, "device_del %s: %s", id,
+                 fn->bus ? "without ACPI (acpi=0) the guest can't be asked to let a card go"
+                         : "the guest's drivers have unplugged it");
+        return false;
+    }
+    acpi_gpe_slot_down(m->board->gpe, fn->devfn >> 3);
+    return true;
+}
+
+/* ---- netdevs at run time ---- */
+
+bool nics_set_link(struct machine *m, const char *name, bool up, char *why, size_t why_len) {
+    const struct nics *nics = m->board->nics;
+    const struct nic *nic = card_named(nics, name);
+    struct netdev *d = nic ? nic->netdev : nics ? find_netdev(nics, name) : NULL;
+    if (d) {
+        net_set_link(d->net, up);
+        return true;
+    }
+    snprintf(why, why_len, "set_link: there is no netdev or card \"%.64s\"%s", name,
+             nic ? " with a netdev" : "");
+    return false;
+}
+
+bool nics_add_netdev(struct machine *m, const char *json, char *why, size_t why_len) {
+    struct config *config = argv_parse_plugged("netdev_add", json, why, why_len);
+    struct netdev *d = NULL;
+    if (config && find_netdev(nics_of(m->board), config->netdevs[0].id))
+        snprintf(why, why_len, "netdev_add: there is a netdev \"%.64s\" already",
+                 config->netdevs[0].id);
+    else if (config && with_why(m->board, why, why_len))
+        d = open_netdev(m->board, &config->netdevs[0]);
+    if (d)
+        d->owned = config;
+    else
+        config_free(config);
+    return d;
+}
+
+/* Its card keeps a cable that leads nowhere, and sees that it is out. */
+bool nics_del_netdev(struct machine *m, const char *id, char *why, size_t why_len) {
+    struct nics *nics = m->board->nics;
+    struct netdev *d = nics ? find_netdev(nics, id) : NULL;
+    if (!d) {
+        snprintf(why, why_len, "netdev_del: there is no netdev \"%.64s\"", id);
+        return false;
+    }
+    if (!d->nic) {
+        free_netdev(nics, d);
+        return true;
+    }
+    net_set_link(d->net, false);
+    net_close(d->net);
+    d->id = ""; /* the name is free for another */
+    return true;
+}
+
+/* ---- for people ---- */
+
+static void print_cable(const struct netdev *d, char *text, size_t len) {
+    const struct net_stats *s = &d->net->stats;
+    snprintf(text, len, "%s: %s, link %s, sent %llu (%llu lost), received %llu",
+             *d->id ? d->id : "(deleted)", d->net->closed ? "closed" : "open",
+             d->net->link_up ? "up" : "down", (unsigned long long)s->tx_frames,
+             (unsigned long long)s->tx_dropped, (unsigned long long)s->rx_frames);
+}
+
+void nics_print(const struct machine *m, void (*line)(void *arg, const char *text), void *arg) {
+    const struct nics *nics = m->board->nics;
+    char text[256], cable[200];
+    for (const struct nic *nic = nics ? nics->cards : NULL; nic; nic = nic->next) {
+        const uint8_t *mac = nic->mac;
+        snprintf(text, sizeof(text), "%s: model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x%s",
+                 *nic->id ? nic->id : nic->model->name, nic->model->name, mac[0], mac[1], mac[2],
+                 mac[3], mac[4], mac[5], nic->model->function(nic->dev)->bus ? "" : ", unplugged");
+        line(arg, text);
+        if (!nic->netdev)
+            continue;
+        print_cable(nic->netdev, cable, sizeof(cable));
+        snprintf(text, sizeof(text), " \\ %s", cable);
+        line(arg, text);
+    }
+    for (const struct netdev *d = nics ? nics->netdevs : NULL; d; d = d->next) {
+        if (d->nic)
+            continue;
+        print_cable(d, text, sizeof(text));
+        line(arg, text);
+    }
 }

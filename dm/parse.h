@@ -95,5 +95,6 @@ bool parse_netdev(struct parse *p, const char *origin, const char *text);
 bool parse_net(struct parse *p, const char *origin, const char *text);
 bool parse_usbdevice(struct parse *p, const char *origin, const char *text);
 bool resolve_devices(struct parse *p);
+bool check_device(struct parse *p, const struct config_device *device); /* its keys are known */
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Commands on the machine as a whole: run and stop it, its buttons, its CPUs, what is plugged in.
  *
- * Not modelled: hot-plug of PCI functions but USB controllers.
+ * Not modelled: hot-plug of PCI functions but USB controllers and network cards.
  */
 #include <stdio.h>
 #include <string.h>
@@ -217,6 +217,8 @@ static struct json_object *cmd_device_add(struct call *call) {
     const char *driver = arg_text(call, "driver");
     if (!strcmp(driver, CPU_TYPE))
         return add_cpu(call);
+    if (plug_card(call))
+        return NULL;
     const struct qmp_ops *ops = call->qmp->ops;
     struct opt kv[PLUG_KEYS];
     struct opts opts = {.origin = "device_add", .text = driver, .head = driver, .kv = kv};
@@ -244,6 +246,8 @@ static struct json_object *cmd_device_add(struct call *call) {
 static struct json_object *cmd_device_del(struct call *call) {
     const char *id = arg_text(call, "id");
     const struct config *config = call->qmp->config;
+    if (eject_card(call))
+        return NULL;
     const struct qmp_ops *ops = call->qmp->ops;
     char why[512] = "";
     if (ops->unplug && ops->unplug(call->qmp->machine, id, why, sizeof(why)))

@@ -12,7 +12,7 @@
 
 const struct command *const command_tables[] = {
     machine_commands, query_commands, vnc_commands, block_commands, drive_commands, fd_commands,
-    input_commands, screen_commands, hmp_commands, NULL,
+    input_commands, screen_commands, hmp_commands, net_commands, NULL,
 };
 
 struct json_object *j_text(const char *text) {

@@ -266,6 +266,30 @@ static void info_io(struct line *line) {
         io_each(machine->io, say_region, line->out);
 }
 
+static void net_line(void *arg, const char *text) {
+    struct line *line = arg;
+    say(line->out, "%s\r\n", text);
+}
+
+static void info_network(struct line *line) {
+    const struct qmp *qmp = line->call->qmp;
+    if (qmp->machine && qmp->ops->print_net)
+        qmp->ops->print_net(qmp->machine, net_line, line);
+}
+
+static void do_set_link(struct line *line) {
+    char name[128], state[8] = "";
+    if (sscanf(line->args, "%127s %7s", name, state) != 2 ||
+        (strcmp(state, "on") && strcmp(state, "off"))) {
+        say(line->out, "set_link: expected a name, and on or off\r\n");
+        return;
+    }
+    struct json_object *args = json_object_new_object();
+    j_add_text(args, "name", name);
+    j_add_bool(args, "up", !strcmp(state, "on"));
+    json_object_put(ask(line, "set_link", args));
+}
+
 static void do_help(struct line *line);
 
 static const struct {
@@ -279,6 +303,7 @@ static const struct {
     {"info cpus", "", "the CPUs that are there", info_cpus},
     {"info io", "", "who answers where, and how often the guest asked", info_io},
     {"info name", "", "the guest's name", info_name},
+    {"info network", "", "network cards and their cables", info_network},
     {"info pci", "", "PCI functions and their regions", info_pci},
     {"info version", "", "the version that libxl is told", info_version},
     {"info vnc", "", "where the screen is", info_vnc},
@@ -290,6 +315,7 @@ static const struct {
     {"system_wakeup", "", "wake from suspend to RAM", do_wakeup},
     {"eject", "[-f] drive", "take the medium out", do_eject},
     {"change", "drive file [format]", "insert a medium", do_change},
+    {"set_link", "name on|off", "put a cable in or pull it out", do_set_link},
     {"screendump", "file", "the screen as PPM, or PNG when the name ends so", do_screendump},
     {"sendkey", "keys [hold-ms]", "press keys together, as in ctrl-alt-delete", do_sendkey},
     {"quit", "", "end the device model", do_quit},

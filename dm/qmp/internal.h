@@ -121,6 +121,10 @@ void fdsets_free(struct qmp *qmp);
 /* cmd_input.c */
 void keys_free(struct qmp *qmp);
 
+/* cmd_net.c: device_add and device_del of network cards. False: not ours to answer. */
+bool plug_card(struct call *call);
+bool eject_card(struct call *call);
+
 /* keynames.c: KEY_* of a QKeyCode or of a PC scan code (0x80 added for those after 0xe0); 0:
  * none. */
 unsigned key_by_name(const char *name);
@@ -132,6 +136,6 @@ bool write_png(int fd, const struct display *display);
 
 extern const struct command machine_commands[], block_commands[], drive_commands[],
     query_commands[], input_commands[], fd_commands[], screen_commands[], hmp_commands[],
-    vnc_commands[];
+    vnc_commands[], net_commands[];
 
 #endif

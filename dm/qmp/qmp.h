@@ -58,6 +58,18 @@ struct qmp_ops {
     struct block *(*open_image)(struct machine *machine, const struct qmp_image *image, char *why,
                                 size_t why_len);
 
+    /* Network cards; the names and promises of nics.h. */
+    bool (*set_link)(struct machine *machine, const char *name, bool up, char *why,
+                     size_t why_len);
+    bool (*netdev_add)(struct machine *machine, const char *json, char *why, size_t why_len);
+    bool (*netdev_del)(struct machine *machine, const char *id, char *why, size_t why_len);
+    bool (*is_card)(const char *driver);
+    bool (*plug_card)(struct machine *machine, const char *json, char *why, size_t why_len);
+    bool (*eject_card)(struct machine *machine, const char *id, bool *known, char *why,
+                       size_t why_len);
+    void (*print_net)(const struct machine *machine, void (*line)(void *arg, const char *text),
+                      void *arg);
+
     void (*quit)(void *arg); /* the process ends after the reply is out */
     bool (*vnc)(void *arg, struct qmp_vnc *vnc); /* false: no VNC server */
     /* The nth viewer, with room for its texts; false: there is none. */

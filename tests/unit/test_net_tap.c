@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's ends of links against the kernel: a tap in a network namespace of its own (as root;
+ * else only what needs none), streams and datagrams over socket pairs.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/bits.h"
+#include "core/net_frame.h"
+#include "loop.h"
+#include "net.h"
+
+static struct loop *loop;
+static char why[256];
+static bool has_namespace;
+
+/* The NIC's side: takes up to `room` frames. */
+static struct {
+    struct net *net;
+    uint8_t frame[70000];
+    size_t len, cap;
+    struct net_meta meta;
+    unsigned count, room, sendable;
+} nic;
+
+static void arrived(void *dev) {
+    (void)dev;
+    while (nic.room) {
+        struct iovec iov[2] = {{nic.frame, 10}, {nic.frame + 10, nic.cap - 10}};
+        size_t len = net_receive(nic.net, iov, 2, &nic.meta);
+        if (!len)
+            return;
+        nic.len = len;
+        nic.count++;
+        nic.room--;
+    }
+    net_listen(nic.net, false);
+}
+
+static void sendable(void *dev) {
+    (void)dev;
+    nic.sendable++;
+}
+
+static void plug(struct net *net) {
+    assert_non_null(net);
+    nic.net = net;
+    nic.len = nic.count = nic.sendable = 0;
+    nic.room = 1000000;
+    nic.cap = sizeof(nic.frame);
+    net->user = (struct net_user){.arrived = arrived, .sendable = sendable};
+    net_listen(net, true);
+}
+
+/* Turns the loop until it has `n` frames or nothing more comes. */
+static void turn_until(unsigned n) {
+    for (unsigned i = 0; i < 1000 && nic.count < n; i++)
+        loop_once(loop, NULL, 10000000);
+}
+
+static bool send_bytes(const void *bytes, size_t len) {
+    struct iovec iov = {(void *)(uintptr_t)bytes, len};
+    return net_send(nic.net, &iov, 1, NULL);
+}
+
+static int setup(void **arg) {
+    (void)arg;
+    loop = loop_new();
+    return 0;
+}
+
+static int teardown(void **arg) {
+    (void)arg;
+    loop_free(loop);
+    return 0;
+}
+
+/* ---- sockets ---- */
+
+static void socket_pair(int type, int *far) {
+    int fd[2];
+    assert_int_equal(socketpair(AF_UNIX, type, 0, fd), 0);
+    *far = fd[1];
+    fcntl(fd[1], F_SETFL, O_NONBLOCK);
+    plug(net_socket_open(loop, &(struct net_socket_spec){.id = "net0", .fd = fd[0]}, why,
+                         sizeof(why)));
+}
+
+static void test_datagrams(void **arg) {
+    (void)arg;
+    int far;
+    uint8_t buf[2000] = {1, 2, 3};
+    socket_pair(SOCK_DGRAM, &far);
+    assert_int_equal(write(far, buf, 1514), 1514);
+    turn_until(1);
+    assert_int_equal(nic.len, 1514);
+    assert_memory_equal(nic.frame, buf, 1514);
+    assert_true(send_bytes(buf, 60));
+    assert_int_equal(read(far, buf, sizeof(buf)), 60);
+    net_free(nic.net);
+    close(far);
+}
+
+static void put_frame(int far, size_t len, uint8_t seed) {
+    uint8_t buf[4 + 2000];
+    store_be32(buf, (uint32_t)len);
+    memset(buf + 4, seed, len);
+    assert_int_equal(write(far, buf, 4 + len), 4 + len);
+}
+
+static void test_stream(void **arg) {
+    (void)arg;
+    int far;
+    socket_pair(SOCK_STREAM, &far);
+    for (unsigned i = 0; i < 20; i++)
+        put_frame(far, 60 + i, (uint8_t)i);
+    /* in pieces */
+    uint8_t split[4 + 60] = {0, 0, 0, 60};
+    assert_int_equal(write(far, split, 3), 3);
+    turn_until(20);
+    assert_int_equal(nic.count, 20);
+    assert_int_equal(nic.frame[78], 19);
+    assert_int_equal(write(far, split + 3, 61), 61);
+    turn_until(21);
+    assert_int_equal(nic.len, 60);
+    /* who has no room gets the rest when it has */
+    nic.room = 2;
+    net_listen(nic.net, true);
+    for (unsigned i = 0; i < 5; i++)
+        put_frame(far, 100 + i, 1);
+    turn_until(23);
+    loop_once(loop, NULL, 0);
+    assert_int_equal(nic.count, 23);
+    nic.room = 100;
+    net_listen(nic.net, true);
+    turn_until(26);
+    assert_int_equal(nic.len, 104);
+    net_free(nic.net);
+    close(far);
+}
+
+/* A reader that stops costs no memory; when it goes on every frame it gets is whole. */
+static void test_stream_full(void **arg) {
+    (void)arg;
+    static uint8_t big[1000], buf[4 + 1000];
+    int far;
+    unsigned sent = 0, got = 0;
+    socket_pair(SOCK_STREAM, &far);
+    while (sent < 100000 && send_bytes(big, sizeof(big)))
+        sent++;
+    assert_true(sent < 100000);
+    assert_false(send_bytes(big, sizeof(big)));
+    for (size_t have = 0; got < sent;) {
+        ssize_t n = read(far, buf + have, sizeof(buf) - have);
+        if (n < 0) {
+            loop_once(loop, NULL, 1000000);
+            continue;
+        }
+        have += (size_t)n;
+        if (have < sizeof(buf))
+            continue;
+        assert_int_equal(load_be32(buf), 1000);
+        have = 0;
+        got++;
+    }
+    loop_once(loop, NULL, 1000000);
+    assert_true(nic.sendable >= 1);
+    assert_true(send_bytes(big, sizeof(big)));
+    net_free(nic.net);
+    close(far);
+}
+
+/* A peer that says nonsense, or goes: what is sent afterwards is dropped. */
+static void test_stream_nonsense(void **arg) {
+    (void)arg;
+    int far;
+    uint8_t bad[4] = {0xff, 0xff, 0xff, 0xff};
+    for (unsigned i = 0; i < 2; i++) {
+        socket_pair(SOCK_STREAM, &far);
+        if (i == 0)
+            assert_int_equal(write(far, bad, 4), 4);
+        else
+            close(far);
+        loop_once(loop, NULL, 1000000);
+        loop_once(loop, NULL, 0);
+        assert_true(send_bytes(nic.frame, 60));
+        assert_int_equal(nic.net->stats.tx_dropped, 1);
+        net_free(nic.net);
+        if (i == 0)
+            close(far);
+    }
+}
+
+/* ---- taps ---- */
+
+static int control;
+
+static void interface(const char *name, unsigned long op, struct ifreq *req) {
+    memset(req->ifr_name, 0, sizeof(req->ifr_name));
+    strcpy(req->ifr_name, name);
+    assert_int_equal(ioctl(control, op, req), 0);
+}
+
+static bool exists(const char *name) {
+    struct ifreq req = {0};
+    strcpy(req.ifr_name, name);
+    return !ioctl(control, SIOCGIFINDEX, &req);
+}
+
+/* A packet socket on the tap: the other side. */
+static int listen_on(const char *name) {
+    struct ifreq req = {0};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
+    assert_true(fd >= 0);
+    interface(name, SIOCGIFFLAGS, &req);
+    req.ifr_flags |= IFF_UP;
+    interface(name, SIOCSIFFLAGS, &req);
+    interface(name, SIOCGIFINDEX, &req);
+    struct sockaddr_ll addr = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+                               .sll_ifindex = req.ifr_ifindex};
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+/* Of a type that nobody else speaks. */
+static void mark(uint8_t *f, size_t len) {
+    memset(f, 0x5a, len);
+    memset(f, 0xff, 6);
+    store_be16(f + 12, 0x88b5); /* local experimental */
+}
+
+static size_t next_marked(int fd, uint8_t *f, size_t max) {
+    for (unsigned i = 0; i < 100; i++) {
+        ssize_t n = recv(fd, f, max, MSG_DONTWAIT);
+        if (n >= 14 && load_be16(f + 12) == 0x88b5)
+            return (size_t)n;
+        if (n < 0)
+            loop_once(loop, NULL, 1000000);
+    }
+    return 0;
+}
+
+static void test_tap(void **arg) {
+    (void)arg;
+    uint8_t f[2000], got[2000];
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif7.0-emu", -1, why, sizeof(why)));
+    struct ifreq req = {0};
+    interface("vif7.0-emu", SIOCGIFFLAGS, &req);
+    assert_int_equal(req.ifr_flags & IFF_UP, 0); /* that is the toolstack's */
+    mark(f, 100);
+    assert_true(send_bytes(f, 100)); /* before it is up: dropped */
+    int far = listen_on("vif7.0-emu");
+    assert_true(send_bytes(f, 100));
+    assert_int_equal(next_marked(far, got, sizeof(got)), 100);
+    assert_memory_equal(f, got, 100);
+    /* the other way, among what the kernel itself says on a new interface */
+    mark(f, 300);
+    nic.room = 0;
+    net_listen(nic.net, true);
+    loop_once(loop, NULL, 1000000);
+    assert_int_equal(send(far, f, 300, 0), 300);
+    nic.room = 1000;
+    net_listen(nic.net, true);
+    for (unsigned i = 0; i < 100 && nic.len != 300; i++)
+        loop_once(loop, NULL, 1000000);
+    assert_memory_equal(nic.frame, f, 300);
+    /* a frame longer than its buffer says how long it was */
+    nic.cap = 40;
+    memset(nic.frame, 0, 400);
+    assert_int_equal(send(far, f, 300, 0), 300);
+    nic.len = 0;
+    for (unsigned i = 0; i < 100 && nic.len != 300; i++)
+        loop_once(loop, NULL, 1000000);
+    assert_int_equal(nic.len, 300);
+    assert_int_equal(nic.frame[40], 0);
+    net_close(nic.net); /* as unplug does */
+    assert_false(exists("vif7.0-emu"));
+    assert_true(send_bytes(f, 100));
+    net_free(nic.net);
+    close(far);
+}
+
+/* A script may rename it; it is ours by descriptor. */
+static void test_tap_renamed(void **arg) {
+    (void)arg;
+    struct ifreq req = {0};
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif8.0-emu", -1, why, sizeof(why)));
+    strcpy(req.ifr_newname, "web-emu");
+    interface("vif8.0-emu", SIOCSIFNAME, &req);
+    int far = listen_on("web-emu");
+    uint8_t f[100];
+    mark(f, 100);
+    assert_true(send_bytes(f, 100));
+    assert_int_equal(next_marked(far, f, 100), 100);
+    net_free(nic.net);
+    assert_false(exists("web-emu"));
+    close(far);
+}
+
+/* A checksum left undone is done by the kernel on the way to who needs it; here it stays marked, and
+ * the frame passes. A long one passes in one piece. */
+static void test_tap_offload(void **arg) {
+    (void)arg;
+    static uint8_t f[20000], got[20000];
+    struct net_meta meta;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif9.0-emu", -1, why, sizeof(why)));
+    int far = listen_on("vif9.0-emu");
+    assert_int_equal(nic.net->offloads, NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN);
+    store_be16(f + 12, NET_ETH_IP4);
+    memset(f, 0xff, 6);
+    f[14] = 0x45;
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    f[46] = 0x50;
+    f[47] = 0x10;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    unsigned segment = 0;
+    struct iovec iov[2] = {{f, 60}, {f + 60, 54 + 10000 - 60}};
+    assert_true(net_send_undone(nic.net, iov, 2, &meta, &segment));
+    ssize_t n = 0;
+    for (unsigned i = 0; i < 100 && n != 10054; i++)
+        n = recv(far, got, sizeof(got), MSG_DONTWAIT);
+    assert_int_equal(n, 10054);
+    assert_memory_equal(got, f, 54);
+    net_free(nic.net);
+    close(far);
+}
+
+static void test_tap_refused(void **arg) {
+    (void)arg;
+    int fd = open("/dev/null", O_RDWR);
+    assert_null(net_tap_open(loop, "net0", NULL, fd, why, sizeof(why)));
+    assert_non_null(strstr(why, "is not a tap"));
+    close(fd);
+    if (!has_namespace)
+        skip();
+    assert_null(net_tap_open(loop, "net0", "a-name-that-is-too-long", -1, why, sizeof(why)));
+    assert_non_null(strstr(why, "at most 15"));
+    struct net *net = net_tap_open(loop, "net0", "vif6.0-emu", -1, why, sizeof(why));
+    assert_non_null(net);
+    assert_null(net_tap_open(loop, "net1", "vif6.0-emu", -1, why, sizeof(why)));
+    assert_non_null(strstr(why, "vif6.0-emu"));
+    net_free(net);
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
+        T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_refused),
+    };
+    has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
+    control = socket(AF_INET, SOCK_DGRAM, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
