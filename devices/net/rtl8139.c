@@ -55,7 +55,8 @@ static const struct field fields[] = {
     F_STRUCT(struct rtl8139, eeprom, eeprom_fields), F_MAX(struct rtl8139, tx_next, 3),
     F_ARRAY_MAX(struct rtl8139, ring_next, RING - 1), F_MAX(struct rtl8139, rx_next, RING - 1),
     F_MAX(struct rtl8139, polled, 3), F(struct rtl8139, tx_waits), F(struct rtl8139, rx_starved),
-    F(struct rtl8139, segment), F_TIMER(struct rtl8139, counter),
+    F(struct rtl8139, segment), F_MAX(struct rtl8139, patience, NS_PER_SEC),
+    F_TIMER(struct rtl8139, retry), F_TIMER(struct rtl8139, counter),
     F_TIMER(struct rtl8139, timeout), F_END
 };
 
@@ -155,7 +156,8 @@ static void soft_reset(struct rtl8139 *s) {
     s->rdsar[0] = s->rdsar[1] = 0;
     s->etthr = s->tx_next = s->ring_next[0] = s->ring_next[1] = s->rx_next = s->polled = 0;
     s->tx_waits = s->rx_starved = false;
-    s->segment = 0;
+    s->segment = s->patience = 0;
+    timer_off(&s->retry);
     s->msr = MSR_TXFCE | MSR_RXFCE;
     timer_off(&s->resume);
     restart_counter(s);
@@ -177,14 +179,13 @@ static void write_cr(struct rtl8139 *s, uint8_t val) {
     s->cr = val & (CR_TE | CR_RE);
     if (on & CR_RE) {
         s->rx_next = 0;
-        s->rx_starved = false;
         /* what came while nobody wanted it is not heard */
         for (unsigned i = 0; i < STALE && net_receive(s->net, NULL, 0, NULL); i++)
             ;
     }
     if (on & CR_TE)
         s->tx_next = s->ring_next[0] = s->ring_next[1] = 0;
-    rtl8139_listen(s);
+    rtl8139_fed(s);
 }
 
 /* 5.3: to a multiple of 64 bytes; the layout is that of table 3. */
@@ -241,8 +242,7 @@ static void interrupts_wrote(void *dev, uint64_t old) {
     (void)old;
     if (s->timer_int)
         time_out(s);
-    s->rx_starved = false;
-    rtl8139_listen(s);
+    rtl8139_fed(s);
     rtl8139_update_irq(s);
 }
 
@@ -254,8 +254,7 @@ static void timer_wrote(void *dev, uint64_t old) {
 static void receiver_wrote(void *dev, uint64_t old) {
     struct rtl8139 *s = dev;
     (void)old;
-    s->rx_starved = false;
-    rtl8139_listen(s);
+    rtl8139_fed(s);
 }
 
 /* 5.6: where it is writable the ring begins anew. */
@@ -473,6 +472,7 @@ static bool rtl8139_loaded(void *dev, char *why, size_t why_len) {
     (void)why, (void)why_len;
     pci_loaded(&s->pci);
     timer_restore(&s->timeout);
+    timer_restore(&s->retry);
     pci_irq_restore(&s->pci, s->isr & s->imr);
     if (s->tx_waits)
         timer_after(&s->resume, 0);
@@ -488,6 +488,7 @@ static void rtl8139_free(void *dev) {
     }
     timer_off(&s->timeout);
     timer_off(&s->resume);
+    timer_off(&s->retry);
     pci_remove(&s->pci);
     mem_free(s);
 }
@@ -510,6 +511,7 @@ void *rtl8139_new(const struct nic_pins *pins) {
     memcpy(s->mac, pins->mac, sizeof(s->mac));
     timer_init(&s->counter, pins->clock, NULL, s);
     timer_init(&s->timeout, pins->clock, timed_out, s);
+    timer_init(&s->retry, pins->clock, rtl8139_look_again, s);
     timer_init(&s->resume, pins->clock, resume, s);
     pci_init(&s->pci, "rtl8139", &id, s);
     s->pci.qdev_id = pins->qdev_id;

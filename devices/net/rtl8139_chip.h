@@ -75,6 +75,9 @@ struct rtl8139 {
     bool tx_waits;            /* the link had no room */
     bool rx_starved;          /* no descriptor was there, and the driver was told so */
     uint32_t segment;         /* of a long frame, where the link had no room */
+    uint32_t patience;        /* ns until an empty ring is looked at without being told; 0: it is
+                               * not empty */
+    struct timer retry;
     struct timer counter;     /* TCTR: when it will have counted COUNTER_SPAN; never queued */
     /* wires and derived */
     struct timer timeout;     /* TCTR reaches TimerInt */
@@ -95,6 +98,8 @@ static inline void rtl8139_raise(struct rtl8139 *s, unsigned bits) {
 bool rtl8139_rx_empty(const struct rtl8139 *s); /* CR.BUFE */
 void rtl8139_listen(struct rtl8139 *s);         /* something changed that may let frames in */
 void rtl8139_arrived(void *dev);
+void rtl8139_fed(struct rtl8139 *s);            /* the driver did something: its ring may be full */
+void rtl8139_look_again(void *dev);             /* the timer `retry` */
 /* A frame of our own comes back (TCR.LBK). */
 void rtl8139_loop_back(struct rtl8139 *s, const struct iovec *iov, unsigned n);
 

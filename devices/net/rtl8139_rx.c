@@ -20,7 +20,8 @@ enum { /* a receive descriptor: command, then status */
     RD_IPF = 0x8000, RD_UDPF = 0x4000, RD_TCPF = 0x2000, RD_TAVA = 0x00010000,
 };
 
-enum { BUDGET = 64 }; /* frames a turn of the loop */
+enum { BUDGET = 64 /* frames a turn of the loop */, PATIENCE_MIN = 1000000,
+       PATIENCE_MAX = 1000000000 };
 
 enum verdict { REFUSED, BROADCAST, MULTICAST, PHYSICAL };
 
@@ -235,13 +236,28 @@ static enum outcome receive(struct rtl8139 *s, const struct source *from) {
     return plus_receive(s, from, d) ? TOOK : NOTHING_THERE;
 }
 
-/* A driver of the C+ mode says nothing when it has filled its ring again; but it acknowledges that
- * it was told of the empty one, which rtl8139_listen takes for the word. */
+/*
+ * A driver of the C+ mode says nothing when it has filled its ring again; but it acknowledges that
+ * it was told of the empty one. For those that never look at that bit the ring is looked at again,
+ * ever less often.
+ */
 static void starve(struct rtl8139 *s) {
     if (!(s->cpcr & CPCR_RX))
         return;
     s->rx_starved = true;
     s->isr |= INT_RDU;
+    s->patience = s->patience ? MIN(s->patience * 2, PATIENCE_MAX) : PATIENCE_MIN;
+    timer_after(&s->retry, s->patience);
+}
+
+void rtl8139_fed(struct rtl8139 *s) {
+    s->rx_starved = false;
+    timer_off(&s->retry);
+    rtl8139_listen(s);
+}
+
+void rtl8139_look_again(void *dev) {
+    rtl8139_fed(dev);
 }
 
 void rtl8139_arrived(void *dev) {
@@ -250,6 +266,8 @@ void rtl8139_arrived(void *dev) {
     enum outcome outcome = receive(s, &link);
     if (outcome == NO_ROOM) /* and there is a frame */
         starve(s);
+    else
+        s->patience = 0;
     for (unsigned i = 1; i < BUDGET && outcome == TOOK; i++)
         outcome = receive(s, &link);
     rtl8139_listen(s);

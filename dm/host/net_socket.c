@@ -200,18 +200,28 @@ static void sock_free(struct net *net) {
 static const struct net_ops sock_ops = {sock_send,   sock_receive, sock_listen,
                                         sock_accept, sock_close,   sock_free};
 
+/* There is a frame, not only some of its bytes. */
+static bool has_frame(struct sock *s) {
+    while (s->stream && s->fd.fd >= 0 && !is_nonsense(s) && !whole(s))
+        if (!read_stream(s))
+            return false;
+    return s->fd.fd >= 0;
+}
+
 static void sock_ready(void *arg, unsigned events) {
     struct sock *s = arg;
     if (events & LOOP_WRITE && s->fd.events & LOOP_WRITE)
         flush(s);
-    if (events & LOOP_READ && s->fd.fd >= 0)
+    if (events & LOOP_READ && s->net.listening && has_frame(s))
         net_arrived(&s->net);
-    if (s->stream && s->net.listening && whole(s))
+    if (s->stream && s->net.listening && (whole(s) || is_nonsense(s)))
         loop_defer(s->loop, &s->offer);
 }
 
 static void offer(void *arg) {
-    sock_ready(arg, LOOP_READ);
+    struct sock *s = arg;
+    if (s->stream)
+        sock_ready(s, LOOP_READ);
 }
 
 /* ---- life ---- */

@@ -316,8 +316,8 @@ static void test_tap_renamed(void **arg) {
     close(far);
 }
 
-/* A checksum left undone is done by the kernel on the way to who needs it; here it stays marked, and
- * the frame passes. A long one passes in one piece. */
+/* A long frame passes in one piece, its checksum as it is: the kernel sees to both where it has
+ * to. */
 static void test_tap_offload(void **arg) {
     (void)arg;
     static uint8_t f[20000], got[20000];

@@ -630,6 +630,25 @@ static void test_plus_starved(void **arg) {
     assert_int_equal(status(RD_RING, 0) & 0x1fff, 106);
 }
 
+/* ... and those that don't look at it are found out by looking, ever less often. */
+static void test_plus_starved_deaf(void **arg) {
+    (void)arg;
+    plus_on(0);
+    set16(0x3c, 0);
+    fixture_arrive(net, make(mac, 100, 1), 100, NULL);
+    unsigned looks = 0;
+    for (uint64_t end = fx.now + 60 * NS_PER_SEC; clock_next(fx.clock) < end; looks++) {
+        fixture_sleep(&fx, clock_next(fx.clock) - fx.now);
+        fixture_frames(&fx);
+    }
+    assert_in_range(looks, 50, 80);
+    descriptor(RD_RING, 0, OWN | EOR | 1536, 0, RX_BUF);
+    fixture_sleep(&fx, NS_PER_SEC);
+    fixture_frames(&fx);
+    assert_int_equal(fixture_waiting(net), 0);
+    assert_int_equal(clock_next(fx.clock), TIMER_NEVER);
+}
+
 static void test_plus_verify(void **arg) {
     (void)arg;
     plus_on(0x20);
@@ -710,7 +729,8 @@ int main(void) {
         T(test_ring_wrap), T(test_ring_64k), T(test_ring_full), T(test_filter),
         T(test_odd_lengths), T(test_stale), T(test_plus_send), T(test_plus_send_waits),
         T(test_plus_endless), T(test_plus_checksum), T(test_plus_large_send), T(test_plus_tag),
-        T(test_plus_receive), T(test_plus_starved), T(test_plus_verify), T(test_tally),
+        T(test_plus_receive), T(test_plus_starved), T(test_plus_starved_deaf),
+        T(test_plus_verify), T(test_tally),
         T(test_flood), T(test_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

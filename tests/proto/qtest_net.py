@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Network cards of the whole program over the socket engine: a driver's conversation with a card whose cable is a
+Unix socket of ours. The same is asked of the packaged QEMU where there is one, and both must send and store the same.
+
+    tests/proto/qtest_net.py --dm build/hvm-dm [NAME...]
+"""
+import argparse
+import os
+import socket
+import struct
+import sys
+import tempfile
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from qtest_client import Qtest, QtestError  # noqa: E402
+
+ORACLE = '/usr/libexec/xen-qemu-system-i386'
+TESTS = []
+MAC = bytes.fromhex('00163e0a0b0c')
+IO, SLOT = 0xc000, 4
+TX, RING, TX_RING, RX_RING, BUFFER = 0x100000, 0x110000, 0x130000, 0x131000, 0x140000
+OWN, EOR, FS, LS = 1 << 31, 1 << 30, 1 << 29, 1 << 28
+
+
+def test(function):
+    TESTS.append((function.__name__.removeprefix('test_'), function))
+    return function
+
+
+def expect(got, want, what):
+    if got != want:
+        raise AssertionError('%s: %r, expected %r' % (what, got, want))
+
+
+class Card:
+    """A machine with one card, and the other end of its cable."""
+
+    def __init__(self, dm, extra=()):
+        self.directory = tempfile.mkdtemp(prefix='hvm-dm-net.')
+        path = os.path.join(self.directory, 'net')
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(10)
+        self.q = Qtest(dm, ['-nodefaults', '-device',
+                            'rtl8139,id=nic0,netdev=net0,mac=00:16:3e:0a:0b:0c,romfile=,addr=%x' % SLOT,
+                            '-netdev', 'stream,id=net0,server=off,addr.type=unix,addr.path=' + path, *extra])
+        self.cable, _ = listener.accept()
+        self.cable.settimeout(5)
+        listener.close()
+        os.unlink(path)
+        self.q.config_write(SLOT << 3, 0x10, IO)
+        self.q.config_write(SLOT << 3, 0x04, 7, 2)
+
+    def close(self):
+        self.cable.close()
+        self.q.close()
+        os.rmdir(self.directory)
+
+    def send(self, frame):
+        self.cable.sendall(struct.pack('>I', len(frame)) + frame)
+
+    def receive(self):
+        got = b''
+        while len(got) < 4 or len(got) < 4 + struct.unpack('>I', got[:4])[0]:
+            need = 4 if len(got) < 4 else 4 + struct.unpack('>I', got[:4])[0]
+            part = self.cable.recv(need - len(got))
+            if not part:
+                raise AssertionError('the cable is closed')
+            got += part
+        return got[4:]
+
+    def descriptor(self, ring, n, command, tag, address):
+        self.q.memwrite(ring + 16 * n, struct.pack('<IIQ', command, tag, address))
+
+    def status(self, ring, n):
+        return struct.unpack('<I', self.q.memread(ring + 16 * n, 4))[0]
+
+
+def frame(length, seed=1, to=MAC):
+    return to + bytes((i * 7 + seed) & 255 for i in range(length - 6))
+
+
+def tcp(payload):
+    ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 40 + len(payload), 1, 0, 64, 6, 0, bytes([10, 0, 0, 1]),
+                     bytes([10, 0, 0, 2]))
+    header = struct.pack('>HHIIBBHHH', 1234, 80, 1000, 2000, 0x50, 0x18, 8192, 0, 0)
+    return MAC + bytes(6) + b'\x08\x00' + ip + header + payload
+
+
+def plus(card):
+    q = card.q
+    q.outw(IO + 0xe0, 0x0003)
+    q.outl(IO + 0x20, TX_RING)
+    q.outl(IO + 0x24, 0)
+    q.outl(IO + 0xe4, RX_RING)
+    q.outl(IO + 0xe8, 0)
+    q.outb(IO + 0x37, 0x0c)
+    q.outl(IO + 0x44, 0x0e)
+
+
+@test
+def test_identity(card, see):
+    q = card.q
+    see('id', q.config_read(SLOT << 3, 0))
+    see('class', q.config_read(SLOT << 3, 8))
+    see('subsystem', q.config_read(SLOT << 3, 0x2c))
+    see('version', q.inl(IO + 0x40) & 0x7cc00000)
+    see('address', bytes(q.inb(IO + i) for i in range(6)))
+    see('command', q.inb(IO + 0x37) & 0x0f)
+    see('PHY', [q.inw(IO + off) & mask for off, mask in ((0x62, 0x1000), (0x64, 0x782d))])
+    see('media', q.inb(IO + 0x58) & 0x04)
+    info = q.qmp('query-pci')[0]['devices']
+    expect([d['qdev_id'] for d in info if d['slot'] == SLOT], ['nic0'], 'query-pci')
+
+
+@test
+def test_eeprom(card, see):
+    def word(address, length):
+        q, got = card.q, 0
+        q.outb(IO + 0x50, 0x80)
+        q.outb(IO + 0x50, 0x88)
+        for bit in format(6 << length | address, '0%db' % (length + 5)):
+            q.outb(IO + 0x50, 0x88 | int(bit) << 1)
+            q.outb(IO + 0x50, 0x8c | int(bit) << 1)
+        q.outb(IO + 0x50, 0x88)
+        for _ in range(16):
+            q.outb(IO + 0x50, 0x8c)
+            got = got << 1 | q.inb(IO + 0x50) & 1
+            q.outb(IO + 0x50, 0x88)
+        q.outb(IO + 0x50, 0)
+        return got
+    see('signature', word(0, 6))
+    see('address', [word(7 + i, 6) for i in range(3)])
+
+
+@test
+def test_four_descriptors(card, see):
+    q = card.q
+    q.outb(IO + 0x37, 0x04)
+    for i in range(6):
+        n, data = i % 4, frame(60 + 250 * i, i)
+        q.memwrite(TX + 4096 * n, data)
+        q.outl(IO + 0x20 + 4 * n, TX + 4096 * n)
+        q.outl(IO + 0x10 + 4 * n, len(data))
+        expect(card.receive(), data, 'frame %d' % i)
+        q.until('sent', lambda: q.inl(IO + 0x10 + 4 * n) & 0xa000 == 0xa000)
+    see('interrupts', q.inw(IO + 0x3e) & 4)
+
+
+@test
+def test_byte_ring(card, see):
+    q, at = card.q, 0
+    q.outl(IO + 0x30, RING)
+    q.outb(IO + 0x37, 0x0c)
+    q.outl(IO + 0x44, 0x0e)
+    for i in range(30):
+        data = frame(60 + i * 131 % 1400, i)
+        card.send(data)
+        q.until('a frame', lambda: not q.inb(IO + 0x37) & 1)
+        ring = q.memread(RING, 8192)
+        status, length = struct.unpack('<HH', ring[at:at + 4])
+        see('status', status)
+        expect(length, len(data) + 4, 'length')
+        expect((ring + ring)[at + 4:at + 4 + len(data)], data, 'frame %d' % i)
+        at = (at + 4 + length + 3 & ~3) % 8192
+        expect(q.inw(IO + 0x3a), at, 'CBR')
+        q.outw(IO + 0x38, at - 16 & 0xffff)
+    # not for us, not asked for
+    card.send(frame(60, 1, bytes(6)))
+    card.send(frame(60, 2))
+    q.until('a frame', lambda: not q.inb(IO + 0x37) & 1)
+    expect(struct.unpack('<H', q.memread(RING + at + 4 + 6, 2))[0], 0x0902, 'the filter')
+
+
+@test
+def test_plus_send(card, see):
+    q = card.q
+    plus(card)
+    data = tcp(bytes(i & 255 for i in range(501)))
+    q.memwrite(TX, data)
+    card.descriptor(TX_RING, 0, OWN | FS | 1 << 18 | 1 << 16 | 100, 0, TX)
+    card.descriptor(TX_RING, 1, OWN | LS | 1 << 18 | 1 << 16 | len(data) - 100, 0, TX + 100)
+    card.descriptor(TX_RING, 2, OWN | EOR | FS | LS | 100, 1 << 17 | 0x0520, TX)
+    q.outb(IO + 0xd9, 0x40)
+    see('with sums', card.receive())
+    see('tagged', card.receive())
+    q.until('sent', lambda: not card.status(TX_RING, 2) & OWN)
+    see('status', [card.status(TX_RING, i) & 0xf0000000 for i in range(3)])
+
+
+@test
+def test_plus_receive(card, see):
+    q = card.q
+    plus(card)
+    for i in range(4):
+        card.descriptor(RX_RING, i, OWN | (EOR if i == 3 else 0) | 1536, 0, BUFFER + 2048 * i)
+    for i in range(9):
+        n, data = i % 4, frame(60 + 100 * i, i)
+        card.send(data)
+        q.until('frame %d' % i, lambda: not card.status(RX_RING, n) & OWN)
+        see('status', card.status(RX_RING, n))
+        expect(q.memread(BUFFER + 2048 * n, len(data)), data, 'frame %d' % i)
+        card.descriptor(RX_RING, n, OWN | (EOR if n == 3 else 0) | 1536, 0, BUFFER + 2048 * n)
+    see('interrupts', q.inw(IO + 0x3e) & 1)
+
+
+@test
+def test_link(card, see):
+    q = card.q
+    q.outw(IO + 0x3e, 0xffff)
+    q.qmp('set_link', name='net0', up=False)
+    q.until('the link down', lambda: not q.inw(IO + 0x64) & 4)
+    see('media', q.inb(IO + 0x58) & 0x04)
+    q.outb(IO + 0x37, 0x04)
+    q.outl(IO + 0x20, TX)
+    q.outl(IO + 0x10, 60)
+    q.until('sent, to nobody', lambda: q.inl(IO + 0x10) & 0x2000)
+    q.qmp('set_link', name='nic0', up=True)
+    q.until('the link up', lambda: q.inw(IO + 0x64) & 4)
+
+
+@test
+def test_flood(card, see):
+    """More than the ring holds, and nobody reads: what fits is there, in order; the rest waits or is lost, and
+    neither costs memory."""
+    q = card.q
+    q.outl(IO + 0x30, RING)
+    q.outb(IO + 0x37, 0x0c)
+    q.outl(IO + 0x44, 0x0e)
+    card.cable.setblocking(False)
+    data, sent = struct.pack('>I', 1000) + frame(1000), 0
+    try:
+        for _ in range(20000):
+            sent += card.cable.send(data)
+    except BlockingIOError:
+        pass
+    with open('/proc/%d/status' % q.process.pid, encoding='ascii') as f:
+        rss = int(next(line for line in f if line.startswith('VmRSS')).split()[1])
+    if rss > 200000:
+        raise AssertionError('%d KiB after a flood' % rss)
+    q.until('the first frame', lambda: q.memread(RING + 2, 2) == struct.pack('<H', 1004))
+
+
+def test_plug(dm):
+    """netdev_add, device_add, the guest looks, device_del, the guest ejects."""
+    with Qtest(dm, ['-nodefaults']) as q, tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, 'net')
+        q.qmp('netdev_add', type='stream', id='net7', server=True, **{'addr': {'type': 'unix', 'path': path}})
+        q.qmp('device_add', driver='rtl8139', id='nic7', netdev='net7', mac='00:16:3e:00:00:07', addr='9')
+        expect(q.config_read(9 << 3, 0), 0x813910ec, 'the card on the bus')
+        expect(q.inl(0xae00) >> 9 & 1, 1, 'PCIU')
+        q.outl(0xae08, 1 << 4)  # of another slot: nothing
+        q.qmp('device_del', id='nic7')
+        expect(q.inl(0xae04) >> 9 & 1, 1, 'PCID')
+        expect(q.config_read(9 << 3, 0), 0x813910ec, 'the card until the guest lets go')
+        q.outl(0xae08, 1 << 9)
+        q.wait_event('DEVICE_DELETED')
+        expect(q.config_read(9 << 3, 0), 0xffffffff, 'the empty slot')
+        q.qmp('netdev_del', id='net7')
+        for command, arguments in (('device_del', {'id': 'nic7'}), ('netdev_del', {'id': 'net7'}),
+                                   ('set_link', {'name': 'net7', 'up': True}),
+                                   ('device_add', {'driver': 'rtl8139', 'netdev': 'nowhere'}),
+                                   ('netdev_add', {'type': 'hubport', 'id': 'x', 'hubid': 1})):
+            try:
+                q.qmp(command, **arguments)
+            except QtestError:
+                continue
+            raise AssertionError('%s succeeded' % command)
+        for _ in range(3):  # again, under the same names
+            q.qmp('netdev_add', type='stream', id='net7', server=True, **{'addr': {'type': 'unix', 'path': path}})
+            q.qmp('device_add', driver='rtl8139', id='nic7', netdev='net7', addr='9')
+            q.qmp('device_del', id='nic7')
+            q.outl(0xae08, 1 << 9)
+            q.qmp('netdev_del', id='net7')
+
+
+def run(dm, function):
+    seen = []
+    card = Card(dm)
+    try:
+        function(card, lambda what, value: seen.append((what, value)))
+    finally:
+        card.close()
+    return seen
+
+
+def oracle(function):
+    """It now and then loses a frame that it sends while its socket is being set up."""
+    for again in (True, True, False):
+        try:
+            return run(ORACLE, function)
+        except TimeoutError:
+            if not again:
+                raise
+
+
+def both(dm, function):
+    ours = run(dm, function)
+    if os.access(ORACLE, os.X_OK):
+        theirs = oracle(function)
+        for mine, other in zip(ours, theirs):
+            expect(mine, other, 'beside the oracle')
+        expect(len(ours), len(theirs), 'beside the oracle')
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--dm', required=True)
+    parser.add_argument('names', nargs='*')
+    options = parser.parse_args()
+    failed = 0
+    tests = [(name, lambda f=f: both(options.dm, f)) for name, f in TESTS]
+    tests.append(('plug', lambda: test_plug(options.dm)))
+    for name, function in tests:
+        if options.names and name not in options.names:
+            continue
+        try:
+            function()
+            print('%-20s ok' % name)
+        except (AssertionError, QtestError, OSError, ValueError, KeyError) as error:
+            failed += 1
+            print('%-20s FAILED: %s' % (name, error))
+            traceback.print_exc(limit=3)
+    return failed > 0
+
+
+sys.exit(main())
