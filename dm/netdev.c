@@ -103,11 +103,74 @@ static struct net *open_dgram(const struct request *r) {
     return open_address(r, "local");
 }
 
+/* [tcp|udp]:[address]:port-[address]:port, in a buffer that is cut up. */
+static bool parse_forward(char *text, struct net_forward *f) {
+    char *host = strchr(text, ':'), *port = host ? strchr(host + 1, ':') : NULL;
+    char *guest = port ? strchr(port, '-') : NULL, *to = guest ? strchr(guest, ':') : NULL, *end;
+    if (!to)
+        return false;
+    *host = *port = *guest = *to = '\0';
+    unsigned long from = strtoul(port + 1, &end, 10);
+    if (!port[1] || *end)
+        return false;
+    unsigned long into = strtoul(to + 1, &end, 10);
+    bool good = (!*text || !strcmp(text, "tcp") || !strcmp(text, "udp")) && to[1] && !*end;
+    *f = (struct net_forward){.udp = !strcmp(text, "udp"), .host = host + 1,
+                              .port = (unsigned)from, .guest = guest + 1,
+                              .guest_port = (unsigned)into};
+    return good && from && into && from <= 65535 && into <= 65535;
+}
+
+enum { FORWARDS = 32, FORWARD_TEXT = 64 };
+
+static bool parse_forwards(const struct request *r, struct net_forward *f,
+                           char (*text)[FORWARD_TEXT], unsigned *count) {
+    for (unsigned i = 0; i < r->opts->count; i++) {
+        const char *val = r->opts->kv[i].val;
+        if (strcmp(r->opts->kv[i].key, "hostfwd"))
+            continue;
+        bool fits = *count < FORWARDS && strlen(val) < FORWARD_TEXT;
+        if (fits)
+            strcpy(text[*count], val);
+        if (!fits || !parse_forward(text[*count], &f[*count])) {
+            snprintf(r->why, r->why_len, "%s %s: hostfwd=%s: expected tcp or udp, and addresses "
+                     "and ports as in tcp:127.0.0.1:2222-:22", r->opts->origin, r->opts->text,
+                     val);
+            return false;
+        }
+        ++*count;
+    }
+    return true;
+}
+
+static struct net *open_user(const struct request *r) {
+    static const char *const undone[] = {"guestfwd", "smb", "dnssearch", NULL};
+    const char *bad = has_any(r, undone), *ipv6 = opts_get(r->opts, "ipv6");
+    struct net_forward forwards[FORWARDS];
+    char text[FORWARDS][FORWARD_TEXT];
+    struct net_user_spec spec = {
+        .id = r->config->id, .network = opts_get(r->opts, "net"),
+        .host = opts_get(r->opts, "host"), .dns = opts_get(r->opts, "dns"),
+        .dhcp_start = opts_get(r->opts, "dhcpstart"), .hostname = opts_get(r->opts, "hostname"),
+        .domain = opts_get(r->opts, "domainname"), .tftp = opts_get(r->opts, "tftp"),
+        .tftp_server = opts_get(r->opts, "tftp-server-name"),
+        .bootfile = opts_get(r->opts, "bootfile"), .forwards = forwards};
+    if (bad)
+        return refuse(r, bad, "not implemented");
+    if (ipv6 && !is_off(ipv6))
+        return refuse(r, "ipv6", "not implemented");
+    if (!opts_bool(r->opts, "restrict", &spec.restricted, r->why, r->why_len) ||
+        !parse_forwards(r, forwards, text, &spec.forward_count))
+        return NULL;
+    return net_user_open(r->loop, &spec, r->why, r->why_len);
+}
+
 static const struct {
     const char *type;
     struct net *(*open)(const struct request *r);
 } types[] = {
-    {"tap", open_tap}, {"socket", open_socket}, {"stream", open_stream}, {"dgram", open_dgram},
+    {"tap", open_tap},       {"user", open_user},   {"socket", open_socket},
+    {"stream", open_stream}, {"dgram", open_dgram},
 };
 
 struct net *netdev_open(struct loop *loop, const struct config_netdev *config, char *why,

@@ -35,4 +35,27 @@ struct net_socket_spec {
 struct net *net_socket_open(struct loop *loop, const struct net_socket_spec *spec, char *why,
                             size_t why_len);
 
+struct net_forward {
+    bool udp;
+    const char *host; /* numeric address to listen on, "" is any */
+    unsigned port;
+    const char *guest; /* "" is the first address that DHCP gives */
+    unsigned guest_port;
+};
+
+/* Numeric IPv4 addresses; NULL is the usual one of 10.0.2.0/24. */
+struct net_user_spec {
+    const char *id;
+    const char *network; /* "10.0.2.0/24" or "10.0.2.0/255.255.255.0" */
+    const char *host, *dns, *dhcp_start;
+    const char *hostname, *domain, *tftp, *tftp_server, *bootfile;
+    bool restricted; /* nothing but DHCP, TFTP and the forwards */
+    const struct net_forward *forwards;
+    unsigned forward_count;
+};
+
+/* The process' own sockets are the guest's way out: no privilege, no interface. IPv4 only. */
+struct net *net_user_open(struct loop *loop, const struct net_user_spec *spec, char *why,
+                          size_t why_len);
+
 #endif
