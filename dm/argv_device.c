@@ -263,7 +263,7 @@ static bool resolve_device(struct parse *p, struct config_device *device) {
 bool config_device(const struct opts *opts, struct config_device *device, char *why,
                    size_t why_len) {
     struct parse p = {.why = why, .why_len = why_len};
-    return take_device(&p, opts, device) && check_keys(&p, device);
+    return take_device(&p, opts, device) && check_device(&p, device);
 }
 
 bool resolve_devices(struct parse *p) {
