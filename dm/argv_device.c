@@ -189,12 +189,33 @@ bool parse_netdev(struct parse *p, const char *origin, const char *text) {
     return true;
 }
 
+/* -nic TYPE,model=M,mac=A,...: a netdev and a card on it. */
+static bool parse_nic(struct parse *p, const char *origin, const char *text) {
+    const struct opts *o = opts_parse(p, origin, text, "type", NULL);
+    if (!o)
+        return false;
+    const char *model = opts_get(o, "model"), *mac = opts_get(o, "mac");
+    const char *netdev = arena_printf(p->arena, "%s,id=nic%u", o->head, p->config->netdev_count);
+    for (unsigned i = 0; i < o->count; i++) {
+        const char *key = o->kv[i].key;
+        if (strcmp(key, "type") && strcmp(key, "model") && strcmp(key, "mac") && strcmp(key, "id"))
+            netdev = arena_printf(p->arena, "%s,%s=%s", netdev, key, o->kv[i].val);
+    }
+    const char *device = arena_printf(p->arena, "%s,netdev=nic%u%s%s", model ? model : "e1000",
+                                      p->config->netdev_count, mac ? ",mac=" : "", mac ? mac : "");
+    return parse_netdev(p, origin, netdev) && parse_device(p, origin, device);
+}
+
+/* -net is the older form of the same, and joins by hubs what it names: only none of it. */
 bool parse_net(struct parse *p, const char *origin, const char *text) {
-    if (strcmp(text, "none"))
-        return parse_fail(p, "%s %s: only none is implemented; a network card is a -device with a "
-                          "-netdev", origin, text);
-    p->config->net_none = true;
-    return true;
+    if (!strcmp(text, "none")) {
+        p->config->net_none = true;
+        return true;
+    }
+    if (!strcmp(origin, "-nic"))
+        return parse_nic(p, origin, text);
+    return parse_fail(p, "%s %s: only none is implemented; a network card is a -device with a "
+                      "-netdev, or a -nic", origin, text);
 }
 
 bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {

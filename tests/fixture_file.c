@@ -123,8 +123,8 @@ static void free_file(struct block *block) {
 
 struct fixture_file *fixture_file_new(struct loop *loop, const uint8_t *bytes, size_t len,
                                       size_t max, bool read_only) {
-    static const struct block_ops ops = {
-        .submit = submit, .refuse = refuse, .drain = drain, .free = free_file};
+    static const struct block_ops ops = {.submit = submit, .refuse = refuse, .drain = drain,
+                                         .free = free_file};
     struct fixture_file *file = calloc(1, sizeof(*file));
     file->block = (struct block){.ops = &ops, .name = "file", .read_only = read_only,
                                  .growable = true, .users = 1};
