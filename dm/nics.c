@@ -16,6 +16,7 @@
 #include "core/net.h"
 #include "net/e1000.h"
 #include "net/rtl8139.h"
+#include "net/virtio_net.h"
 #include "netdev.h"
 #include "pc/acpi_gpe.h"
 
@@ -31,6 +32,8 @@ static const struct model {
     {"rtl8139", {"efi-rtl8139.rom", "pxe-rtl8139.rom"}, rtl8139_new, rtl8139_function,
      &rtl8139_device},
     {"e1000", {"efi-e1000.rom", "pxe-e1000.rom"}, e1000_new, e1000_function, &e1000_device},
+    {"virtio-net-pci", {"efi-virtio.rom", "pxe-virtio.rom"}, virtio_net_new, virtio_net_function,
+     &virtio_net_device},
 };
 
 /* Cables and cards outlive their unplugging: the machine's list still resets and saves the card. */

@@ -121,6 +121,21 @@ uint64_t pci_bar_address(const struct pci_function *fn, unsigned n) {
     return bar->kind != PCI_BAR_NONE && on && base ? base : UINT64_MAX;
 }
 
+/* Where a guest lets BARs overlap the higher one answers, whichever was written last: so a restored
+ * machine answers as the saved one. */
+static void put_on_top(struct pci_function *fn, unsigned n) {
+    const struct io_region *r = fn->bar[n].region;
+    for (unsigned m = n + 1; m < PCI_BARS; m++) {
+        struct io_region *higher = fn->bar[m].region;
+        if (!higher || !higher->mapped || higher->space != r->space ||
+            higher->base >= r->base + r->size || r->base >= higher->base + higher->size)
+            continue;
+        uint64_t base = higher->base;
+        io_unmap(higher);
+        io_map(fn->bus->io, higher, r->space, base);
+    }
+}
+
 static void place_bar(struct pci_function *fn, unsigned n) {
     struct pci_bar *bar = &fn->bar[n];
     uint64_t base = fn->bus ? pci_bar_address(fn, n) : UINT64_MAX;
@@ -132,8 +147,10 @@ static void place_bar(struct pci_function *fn, unsigned n) {
     if (!r || (r->mapped ? r->base : UINT64_MAX) == base)
         return;
     io_unmap(r);
-    if (base != UINT64_MAX)
-        io_map(fn->bus->io, r, bar->kind == PCI_BAR_IO ? IO_PORT : IO_MEM, base);
+    if (base == UINT64_MAX)
+        return;
+    io_map(fn->bus->io, r, bar->kind == PCI_BAR_IO ? IO_PORT : IO_MEM, base);
+    put_on_top(fn, n);
 }
 
 static bool intx_out(const struct pci_function *fn) {

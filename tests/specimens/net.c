@@ -11,6 +11,7 @@
 #include "fixture.h"
 #include "net/e1000.h"
 #include "net/rtl8139.h"
+#include "net/virtio_net.h"
 
 enum { DEVFN = 0x18 };
 
@@ -73,8 +74,14 @@ static void *build_e1000(struct fixture *fx) {
     return e1000_new(&pins);
 }
 
+static void *build_virtio_net(struct fixture *fx) {
+    struct nic_pins pins = nic_pins(fx, NET_CSUM | NET_TSO4);
+    return virtio_net_new(&pins);
+}
+
 const struct specimen net_specimens[] = {
-    {"rtl8139", build_rtl8139, &rtl8139_device, poke_nic, NULL},
     {"e1000", build_e1000, &e1000_device, poke_nic, NULL},
+    {"virtio_net", build_virtio_net, &virtio_net_device, poke_nic, NULL},
+    {"rtl8139", build_rtl8139, &rtl8139_device, poke_nic, NULL},
     {0},
 };
