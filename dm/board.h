@@ -12,6 +12,7 @@
 
 #include "machine.h"
 #include "pv/blk.h"
+#include "pv/net.h"
 #include "rom.h"
 
 enum { ISA_IRQS = 16, BOARD_ROMS = 8, COM_PORTS = 4, BOARD_AHCIS = 4 };
@@ -30,6 +31,8 @@ struct board {
     struct cmos *cmos;
     /* PV devices */
     struct pv_blk_board blk;
+    struct pv_net_board vif;
+    struct xenbus *vifs; /* like disks */
     struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
     struct xenbus *keyboards; /* as disks */
     struct kernel *kernel; /* NULL: no -kernel */

@@ -20,6 +20,7 @@
 #include "geometry.h"
 #include "image.h"
 #include "kernel.h"
+#include "netdev.h"
 #include "nics.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
@@ -495,6 +496,8 @@ void machine_serve_pv(struct machine *m, struct pv *pv) {
     struct board *b = m->board;
     b->blk = (struct pv_blk_board){.loop = m->loop, .open = drives_image, .board = b};
     b->disks = xenbus_new(pv, &pv_blk_type, &b->blk);
+    b->vif = (struct pv_net_board){.loop = m->loop, .open = netdev_vif, .board = b};
+    b->vifs = xenbus_new(pv, &pv_net_type, &b->vif);
     b->keyboards = xenbus_new(pv, &pv_kbd_type, m->input);
 }
 
@@ -503,6 +506,8 @@ void machine_free(struct machine *m) {
     image_leaving(true);
     if (b->keyboards)
         xenbus_free(b->keyboards);
+    if (b->vifs)
+        xenbus_free(b->vifs);
     if (b->disks)
         xenbus_free(b->disks);
     loop_cancel(m->loop, &b->reset_task);

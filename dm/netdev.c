@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board.h"
 #include "config.h"
 #include "core/bits.h"
+#include "core/log.h"
 #include "net.h"
 
 struct request {
@@ -182,4 +184,13 @@ struct net *netdev_open(struct loop *loop, const struct config_netdev *config, c
     snprintf(why, why_len, "%s %s: there are tap, user, stream, dgram and socket; \"%s\" is not "
              "implemented", config->opts->origin, config->opts->text, config->type);
     return NULL;
+}
+
+struct net *netdev_vif(void *board, const char *id, const char *ifname) {
+    struct board *b = board;
+    char why[256];
+    struct net *net = net_tap_open(b->machine->loop, id, ifname, -1, why, sizeof(why));
+    if (!net)
+        log_warn("%s: %s", id, why);
+    return net;
 }

@@ -94,12 +94,16 @@ static void pv_unwatch(struct pv *pv, struct pv_watch *of) {
 
 /* ---- grants ---- */
 
+static bool open_grants(struct xen_pv *x) {
+    if (!x->gnttab && !(x->gnttab = xengnttab_open(NULL, 0)))
+        log_error("grants can't be reached: %s", strerror(errno));
+    return x->gnttab;
+}
+
 static void *pv_map(struct pv *pv, const uint32_t *refs, unsigned n, bool write) {
     struct xen_pv *x = xen_pv(pv);
-    if (!x->gnttab && !(x->gnttab = xengnttab_open(NULL, 0))) {
-        log_error("grants can't be mapped: %s", strerror(errno));
+    if (!open_grants(x))
         return NULL;
-    }
     return xengnttab_map_domain_grant_refs(x->gnttab, n, pv->domid, (uint32_t *)(uintptr_t)refs,
                                            PROT_READ | (write ? PROT_WRITE : 0));
 }
@@ -118,6 +122,34 @@ static void *pv_map_gfn(struct pv *pv, uint64_t gfn) {
 
 static void pv_unmap_gfn(struct pv *pv, void *page) {
     xenforeignmemory_unmap(xen_pv(pv)->fmem, page, 1);
+}
+
+static xengnttab_grant_copy_segment_t segment_of(const struct pv *pv, const struct pv_copy *c) {
+    xengnttab_grant_copy_segment_t s = {.len = c->len};
+    union xengnttab_copy_ptr *guest = c->to_guest ? &s.dest : &s.source;
+    union xengnttab_copy_ptr *local = c->to_guest ? &s.source : &s.dest;
+    guest->foreign.ref = c->ref;
+    guest->foreign.offset = c->offset;
+    guest->foreign.domid = (uint16_t)pv->domid;
+    local->virt = c->local;
+    s.flags = c->to_guest ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
+    return s;
+}
+
+static void pv_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
+    enum { BATCH = 128 };
+    xengnttab_grant_copy_segment_t segs[BATCH];
+    struct xen_pv *x = xen_pv(pv);
+    bool open = open_grants(x);
+    for (unsigned done = 0; done < n;) {
+        unsigned m = MIN(n - done, (unsigned)BATCH);
+        for (unsigned i = 0; i < m; i++)
+            segs[i] = segment_of(pv, &copies[done + i]);
+        bool went = open && !xengnttab_grant_copy(x->gnttab, m, segs);
+        for (unsigned i = 0; i < m; i++)
+            copies[done + i].ok = went && segs[i].status == GNTST_okay;
+        done += m;
+    }
 }
 
 /* ---- event channels ---- */
@@ -194,8 +226,8 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
 
 static const struct pv_ops ops = {
     .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
-    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .map_gfn = pv_map_gfn,
-    .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
+    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .copy = pv_copy,
+    .map_gfn = pv_map_gfn, .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
     .unbind = pv_unbind, .notify = pv_notify,
 };
 

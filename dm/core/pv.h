@@ -33,6 +33,15 @@ struct pv {
     unsigned domid; /* the guest */
 };
 
+/* Bytes of a granted page to or from memory of ours, without mapping it. */
+struct pv_copy {
+    uint32_t ref;
+    uint16_t offset, len; /* within the page */
+    void *local;
+    bool to_guest;
+    bool ok; /* out */
+};
+
 struct pv_ops {
     /* The value with a NUL; false: none, or it is longer than len - 1. */
     bool (*read)(struct pv *pv, const char *path, char *val, size_t len);
@@ -46,6 +55,7 @@ struct pv_ops {
     /* n pages that the guest granted, side by side; NULL: one of them can't be had. */
     void *(*map)(struct pv *pv, const uint32_t *refs, unsigned n, bool write);
     void (*unmap)(struct pv *pv, void *pages, unsigned n);
+    void (*copy)(struct pv *pv, struct pv_copy *copies, unsigned n);
 
     /* One page of the guest's own, by its frame's number, as the oldest frontends tell it. */
     void *(*map_gfn)(struct pv *pv, uint64_t gfn);

@@ -146,7 +146,7 @@ static void notify(struct pv *pv, struct pv_port *port) {
 }
 
 static const struct pv_ops ops = {store_read, store_write, store_list, store_watch,
-                                  store_unwatch, map, unmap, NULL, NULL, bind_port, unbind,
+                                  store_unwatch, map, unmap, NULL, NULL, NULL, bind_port, unbind,
                                   notify};
 static struct pv pv = {&ops, 1};
 

@@ -130,8 +130,8 @@ static void notify(struct pv *pv, struct pv_port *port) {
 }
 
 static const struct pv_ops ops = {
-    store_read, store_write, store_list, store_watch, store_unwatch, map, unmap, map_gfn, unmap_gfn,
-    bind, unbind, notify};
+    store_read, store_write, store_list, store_watch, store_unwatch, map, unmap, NULL, map_gfn,
+    unmap_gfn, bind, unbind, notify};
 static struct pv pv = {&ops, 1};
 
 /* ---- the guest ---- */
