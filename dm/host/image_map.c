@@ -142,8 +142,10 @@ static void end_op(struct map_op *op) {
     struct map *map = op->map;
     struct block_req *req = op->req;
     int err = op->err;
-    free(op->bounce);
-    op->bounce = NULL;
+    if (op->bounce) {
+        free(op->bounce);
+        op->bounce = NULL;
+    }
     release_epoch(op);
     op->next = map->spare;
     map->spare = op;
@@ -408,6 +410,38 @@ static void map_refuse(struct block *block, struct block_req *req, int err) {
     enqueue(map_of(block), req, true, err);
 }
 
+/* A read that is one piece of the file: nothing comes after its transfer. */
+static void read_at_once(struct block_req *child, int err) {
+    struct map_op *op = child->owner;
+    struct map *map = op->map;
+    map->inside++;
+    op->err = err;
+    end_op(op);
+    map_leave(map);
+}
+
+static void submit_read(struct map_op *op, struct block_req *req) {
+    struct block *file = op->map->file;
+    struct block_req *child = &op->child;
+    struct extent e;
+    enum step s = op->map->ops->map(op, req->offset, req->len, &e);
+    if (s == STEP_WAIT)
+        return;
+    if (s == STEP_FAIL || e.kind != EXTENT_DATA || e.len < req->len ||
+        (!file->growable && e.host + e.len > file->size)) {
+        run(op);
+        return;
+    }
+    child->op = BLOCK_READ;
+    child->offset = e.host;
+    child->len = req->len;
+    child->iov = req->iov;
+    child->niov = req->niov;
+    child->done = read_at_once;
+    child->owner = op;
+    file->ops->submit(file, child);
+}
+
 static void map_submit(struct block *block, struct block_req *req) {
     struct map *map = map_of(block);
     if (req->op == BLOCK_FLUSH && block->read_only) {
@@ -422,7 +456,10 @@ static void map_submit(struct block *block, struct block_req *req) {
     begin(op, req);
     bool nested = map->submitting;
     map->submitting = true;
-    run(op);
+    if (req->op == BLOCK_READ && req->len)
+        submit_read(op, req);
+    else
+        run(op);
     map->submitting = nested;
 }
 

@@ -173,8 +173,7 @@ static enum step qcow2_map(struct map_op *op, uint64_t pos, uint64_t len, struct
         return STEP_DONE;
     }
     len = within(pos, len, (uint64_t)qcow2_slice_entries(q) << q->cluster_bits);
-    unsigned i = qcow2_slice_index(q, pos);
-    const uint8_t *entry = slice->data + i * 8;
+    const uint8_t *entry = slice->data + qcow2_slice_index(q, pos) * 8;
     enum entry_kind kind = qcow2_kind(q, load_be64(entry));
     if (kind == ENTRY_DATA)
         return map_data(op, entry, pos, len, e);

@@ -47,7 +47,9 @@ static unsigned run_of_bits(const uint8_t *bits, unsigned from, unsigned end) {
     bool first = bit(bits, from);
     unsigned n = from;
     while (n < end) {
-        if (!(n % 8) && n + 8 <= end && bits[n / 8] == (first ? 0xff : 0))
+        if (!(n % 64) && n + 64 <= end && load_le64(bits + n / 8) == (first ? UINT64_MAX : 0))
+            n += 64;
+        else if (!(n % 8) && n + 8 <= end && bits[n / 8] == (first ? 0xff : 0))
             n += 8;
         else if (bit(bits, n) == first)
             n++;

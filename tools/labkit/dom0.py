@@ -18,7 +18,7 @@ PEER = pathlib.Path("/usr/libexec/xen-qemu-system-i386")
 
 PACKAGES = """
 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
-qemu-system-data seabios ipxe-qemu busybox-static socat iproute2 bash util-linux mount libc6
+qemu-utils qemu-system-data seabios ipxe-qemu busybox-static socat iproute2 bash util-linux mount libc6
 """.split()
 
 MODULES = """
@@ -30,7 +30,7 @@ PROGRAMS = """
 /bin/bash /usr/bin/flock /usr/sbin/losetup /usr/bin/socat /usr/sbin/ip /usr/sbin/bridge
 /usr/bin/xenstore-ls /usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list
 /usr/bin/xenstore-rm /usr/bin/xenstore-exists /usr/bin/xenstore-watch /usr/bin/xenstore-chmod
-/usr/sbin/xen-hvmctx
+/usr/sbin/xen-hvmctx /usr/bin/qemu-img
 """.split()
 
 TOOLS = "xl oxenstored xen-init-dom0 xenconsoled xenconsole xentop libxl-save-helper".split()
