@@ -152,7 +152,7 @@ static const char *shown_name(struct call *call, const char *filename) {
 
 /* A name that outlives the request. */
 static const char *format_name(const char *format) {
-    static const char *const names[] = {"qcow2", "qcow", "qed", "vpc", "vhdx", "vmdk", "vdi"};
+    static const char *const names[] = {"qcow2", "qcow", "qed", "vpc", "vhd", "vhdx", "vmdk", "vdi"};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(names[i], format))
             return names[i];
@@ -183,6 +183,7 @@ static struct json_object *cmd_change_medium(struct call *call) {
         image.fd = open_file(call, filename, image.read_only ? O_RDONLY : O_RDWR);
         if (image.fd < 0)
             return NULL;
+        image.filename = shown_name(call, filename); /* backing files are looked for beside it */
     }
     char why[384];
     struct block *medium = call->qmp->ops->open_image(call->qmp->machine, &image, why, sizeof(why));
