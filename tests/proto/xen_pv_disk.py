@@ -7,6 +7,9 @@
 Nodes are those of libxl, states and requests those of public/io/xenbus.h and blkif.h.  The disk is
 a file that is the emulated primary master as well, as libxl gives it to a guest.
 """
+import os
+import subprocess
+
 from harness import DISK_BYTES, Started, base, expect, main, test
 from qmp_client import Qmp
 from xen_disk import Drive, image, pattern
@@ -110,6 +113,51 @@ def test_unplug_leaves_the_pv_disk():
         s('out', 0x10, 2, 1)
         expect(s('in', 0x1f7) in (0, 0xff, 0x7f), 'the emulated disk is still there')
         expect(s.raw(READ, 1, 8) == OKAY and s.page()[:512] == pattern(8), 'the PV disk is gone')
+
+
+class Formatted(Attached):
+    """The same in another image format, one disk for the IDE and the PV side."""
+
+    def __init__(self, form, params):
+        self.form = form
+        super(Attached, self).__init__(
+            base(disks=[{'vdev': 'hda', 'target': 'DISK', 'format': form}]))
+        self.params, self.mode, self.connect = params + ':DISK', 'w', True
+
+    def fill(self, value):
+        filled = super().fill(value)
+        if not isinstance(value, str):
+            return filled
+        extra = ['-o', 'force_size=on'] if self.form == 'vpc' else []
+        subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', self.form, *extra, self.disk,
+                        self.disk + '.new'], check=True)
+        os.replace(self.disk + '.new', self.disk)
+        return filled
+
+    def __enter__(self):
+        self('running')
+        self('timeout', 5000)
+        self('blk-new', DEVNUM, Started.fill(self, self.params), self.mode)
+        self('blk-connect')
+        return self
+
+
+@test
+def test_image_formats():
+    for form, params in (('qcow2', 'qcow2'), ('vpc', 'vhd')):
+        with Formatted(form, params) as s:
+            expect(int(s('xs-read', BACKEND + '/sectors')) == SECTORS, 'sectors')
+            expect(s.raw(READ, 1, 1000) == OKAY, 'read fails')
+            expect(s.page() == b''.join(pattern(1000 + n) for n in range(8)), 'other data')
+            s.poke(b''.join(pattern(n + 500) for n in range(8)))
+            expect(s.raw(WRITE, 1, 40) == OKAY, 'write fails')
+            expect(Drive(s).read(40) == pattern(500), 'the emulated disk has other data')
+            expect(s.raw(FLUSH, 0, 0) == OKAY, 'flush fails')
+            subprocess.run(['qemu-img', 'convert', '-f', form, '-O', 'raw', s.disk,
+                            s.disk + '.raw'], check=True)
+            with open(s.disk + '.raw', 'rb') as f:
+                f.seek(40 * 512)
+                expect(f.read(512) == pattern(500), 'the file has other data')
 
 
 @test
