@@ -38,7 +38,7 @@ struct file {
     unsigned under_way;
     unsigned inside; /* how deep we are in code that runs `done` */
     bool freed;      /* to be done when we are out of it */
-    struct log_limit shrunk, grows;
+    struct log_limit shrunk, grows, failed;
     char name[];
 };
 
@@ -195,12 +195,20 @@ static void grow(struct file *file, uint64_t end) {
     file->block.size = (end + 511) & ~UINT64_C(511);
 }
 
+/* With one line for whoever runs the host; the guest has its own. */
+static void fail(struct file *file, struct block_req *req, int err) {
+    static const char *const names[] = {"read", "write", "flush", "discard"};
+    log_guest(&file->failed, "image '%s': a %s at offset %llu fails: %s", file->name,
+              names[req->op], (unsigned long long)req->offset, strerror(err));
+    finish(file, req, err);
+}
+
 static void moved(struct file *file, struct block_req *req) {
     struct aio_job *job = aio_job_of(req);
     if (job->result == -EINTR || job->result == -EAGAIN) {
         restart(file, req);
     } else if (job->result < 0) {
-        finish(file, req, (int)-job->result);
+        fail(file, req, (int)-job->result);
     } else if (job->moved + (uint64_t)job->result >= req->len) {
         if (req->op == BLOCK_WRITE)
             grow(file, req->offset + req->len);
@@ -208,7 +216,7 @@ static void moved(struct file *file, struct block_req *req) {
     } else if (job->result == 0 && req->op == BLOCK_READ) {
         end_of_file(file, req);
     } else if (job->result == 0) {
-        finish(file, req, ENOSPC);
+        fail(file, req, ENOSPC);
     } else {
         job->moved += (uint64_t)job->result;
         restart(file, req);
@@ -220,7 +228,10 @@ static void punched(struct file *file, struct block_req *req) {
     int64_t result = aio_job_of(req)->result;
     if (result == -EOPNOTSUPP || result == -ENOSYS || result == -ENODEV)
         file->no_punch = true;
-    finish(file, req, result == -EIO ? EIO : 0);
+    if (result == -EIO)
+        fail(file, req, EIO);
+    else
+        finish(file, req, 0);
 }
 
 static void finished(struct file *file, struct aio_job *job) {
@@ -232,7 +243,10 @@ static void finished(struct file *file, struct aio_job *job) {
         break;
     case BLOCK_FLUSH:
         /* what has no stable storage of its own has nothing to flush */
-        finish(file, req, job->result == -EINVAL || job->result == -EROFS ? 0 : (int)-job->result);
+        if (!job->result || job->result == -EINVAL || job->result == -EROFS)
+            finish(file, req, 0);
+        else
+            fail(file, req, (int)-job->result);
         break;
     case BLOCK_DISCARD:
         punched(file, req);

@@ -356,6 +356,8 @@ static void the_file_may_not_grow(void **unused) {
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(err, EFBIG);
     assert_int_equal(half, EFBIG);
+    assert_non_null(strstr(last_line, path));
+    assert_non_null(strstr(last_line, "a write at offset"));
     assert_int_equal(read_at(block, SIZE / 2 - 512, buf, 512), 0);
     block_put(block);
 }

@@ -354,6 +354,32 @@ static void read_only_export(void **unused) {
     block_put(block);
 }
 
+/* A format stands on the protocol as on a file. */
+static void qcow2_over_nbd(void **unused) {
+    (void)unused;
+    char make[200];
+    snprintf(make, sizeof(make), "qemu-img create -q -f qcow2 -o preallocation=full %s 1M", disk);
+    assert_int_equal(system(make), 0);
+    serve_disk();
+    options.format = "qcow2";
+    struct block *block = open_image();
+    uint8_t a[512] = {0x77}, b[512] = {0};
+    assert_int_equal(block->size, SIZE);
+    assert_int_equal(write_at(block, 70000 / 512 * 512, a, 512), 0);
+    kill_server();
+    struct asked read;
+    submit(block, &read, BLOCK_READ, 70000 / 512 * 512, b, 512);
+    turns(10);
+    serve_disk();
+    assert_int_equal(wait_for(&read), 0);
+    assert_memory_equal(a, b, 512);
+    flush(block);
+    block_put(block);
+    snprintf(make, sizeof(make), "qemu-img check -q -f qcow2 %s", disk);
+    kill_server();
+    assert_int_equal(system(make), 0);
+}
+
 /* ---- errors ---- */
 
 static void errors_of_the_server(void **unused) {
@@ -650,7 +676,7 @@ static void comes_back_smaller(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(urls), T(reads_and_writes), T(scatters), T(many_at_once), T(over_tcp),
-        T(read_only_export), T(errors_of_the_server), T(nobody_there), T(rubbish), T(cut_short),
+        T(read_only_export), T(qcow2_over_nbd), T(errors_of_the_server), T(nobody_there), T(rubbish), T(cut_short),
         T(requests_survive_a_restart), T(idle_over_a_restart), T(unflushed_writes_are_told),
         T(flushes_in_flight), T(gives_up), T(silent_server), T(leaving_does_not_wait),
         T(comes_back_smaller),
