@@ -8,11 +8,13 @@ The commands and registers are ATA-2's (X3T9.2/948D) and those of the Programmin
 Master IDE Controller, rev. 1.0.
 """
 import os
+import socket
 import subprocess
 import tempfile
 import time
 
 from harness import DISK_BYTES, TESTS, Started, base, expect, main, test
+from qmp_client import Qmp
 
 READ_SECTORS, WRITE_SECTORS, READ_DMA, WRITE_DMA, FLUSH_CACHE = 0x20, 0x30, 0xc8, 0xca, 0xe7
 BSY, DF, DRQ, ERR = 0x80, 0x20, 0x08, 0x01
@@ -20,6 +22,7 @@ BUFFER, PRD, BMIDE = 0x100000, 0x8000, 0xc000
 
 IGNORES_EOF = 'reads zeros past the end of a file that shrank'
 QEMU_DIFFERS = {
+    'nbd_server_restarts': 'has no reconnect-delay in the old syntax: the read fails',
     'image_shrinks': IGNORES_EOF,
     'dma_into_ballooned_pages': 'asserts in ide_cancel_dma_sync, the transfer having never ended',
     'image_on_a_full_file_system': 'stops the guest until there is room (werror=enospc)',
@@ -327,6 +330,91 @@ def test_image_on_a_full_file_system():
                 expect(drive.read(0) == pattern(0), 'what was written is lost')
         finally:
             subprocess.run(['umount', where])
+
+
+# disks on a server
+
+class Server:
+    """nbdkit on a Unix socket that it inherits, so that nobody waits for it to be ready."""
+
+    def __init__(self, where, image_):
+        self.path = os.path.join(where, 'nbd.sock')
+        self.image = image_
+        self.url = 'nbd+unix:///?socket=' + self.path
+        self.process = None
+
+    def __enter__(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path)
+            listener.listen(8)
+            self.process = subprocess.Popen(
+                ['sh', '-c', 'exec 3<&%d; LISTEN_PID=$$ LISTEN_FDS=1 exec nbdkit -f file "$0"' %
+                 listener.fileno(), self.image], pass_fds=(listener.fileno(),),
+                stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def served(test_body):
+    """Runs it with a guest whose first disk is on a server and whose second is a file."""
+    with tempfile.TemporaryDirectory(prefix='hvm-dm-nbd.') as where:
+        path = os.path.join(where, 'image')
+        with open(path, 'wb') as f:
+            f.write(image(2048))
+        with Server(where, path) as server:
+            disks = [{'vdev': 'hda', 'target': server.url}, {'vdev': 'hdb', 'target': 'DISK-b'}]
+            with Started(base(disks=disks)) as s:
+                s('running')
+                test_body(s, Drive(s), server)
+
+
+@test
+def test_nbd_disk():
+    def body(s, drive, server):
+        expect(drive.read(100, 2) == pattern(100) + pattern(101), 'other data')
+        expect(drive.write(7, b'new'.ljust(512)) and drive.flush(), 'can\'t be written')
+        with open(server.image, 'rb') as f:
+            f.seek(7 * 512)
+            expect(f.read(3) == b'new', 'it is not on the server')
+    served(body)
+
+
+@test
+def test_nbd_server_restarts():
+    def body(s, drive, server):
+        expect(drive.write(7, b'old'.ljust(512)) and drive.flush(), 'can\'t be written')
+        server.__exit__()
+        drive.task(READ_SECTORS, 7)             # waits for the server
+        s('idle', 0.05)
+        expect(s('in', 0x3f6) & BSY, 'it does not wait')
+        server.__enter__()
+        expect(not drive.settle() & (ERR | DF), 'the waiting read fails')
+        s('ins', 0x1f0, 2, 256)
+        expect(s('ram', BUFFER, 3) == b'old'.hex(), 'other data')
+        expect(drive.flush(), 'a flush fails with nothing lost')
+    served(body)
+
+
+@test
+def test_nbd_server_is_gone():
+    def body(s, drive, server):
+        server.__exit__()
+        drive.task(READ_SECTORS, 7)
+        s('idle', 0.05)
+        with Qmp(s.qmp_path) as q:              # everything else goes on
+            expect(q.command('query-status')['status'] == 'running', 'not running')
+        expect('the server is gone' in s.log(), 'no word of it')
+        s('kill', 1)
+        how = s.has_ended(3000)
+        expect(how == 'exit 0', 'with a server that is gone SIGHUP led to %s' % how)
+        server.__enter__()
+    if Started.dm.endswith('hvm-dm'):
+        served(body)
 
 
 # accesses of every size everywhere

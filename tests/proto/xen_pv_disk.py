@@ -23,6 +23,7 @@ OKAY, ERROR, EOPNOTSUPP = 0, -1, -2
 SECTORS = DISK_BYTES // 512
 
 QEMU_DIFFERS = {
+    'counted_without_an_emulated_drive': 'gives such disks no name to find them by',
     'unknown_operation': 'answers an unknown operation as a failed one',
     'read_only': 'fails with "Block node is read-only"',
     'indices_jump': 'goes through all that the index says',
@@ -218,6 +219,48 @@ def test_sighup_with_requests_outstanding():
         s('blk', 'read', 500, 32, 11)
         s('kill', 1)
         expect(s.has_ended() == 'exit 0', 'SIGHUP does not end it')
+
+
+def of_file(q, path):
+    """query-block's and query-blockstats' entries of a disk, found as libxenstat finds them."""
+    block = [e for e in q.command('query-block') if e.get('inserted', {}).get('file') == path]
+    if not block:
+        return None, None
+    name = block[0]['device']
+    stats = [e for e in q.command('query-blockstats') if e['device'] == name]
+    return block[0], stats[0]['stats']
+
+
+@test
+def test_counted_without_an_emulated_drive():
+    with Attached('aio:DISK-d') as s, Qmp(s.qmp_path) as q:
+        path = s.disk + '-d'
+        before = of_file(q, path)[1]
+        expect(s('blk', 'read', 20, 4, 2) == '0', 'reading fails')
+        expect(s.raw(FLUSH, 0, 0) == OKAY, 'flush fails')
+        block, stats = of_file(q, path)
+        expect(stats['rd_operations'] > before['rd_operations'], repr(stats))
+        expect(stats['rd_bytes'] > before['rd_bytes'] and stats['flush_operations'] == 1,
+               repr(stats))
+        limits = dict.fromkeys(('bps', 'bps_rd', 'bps_wr', 'iops_rd', 'iops_wr'), 0)
+        q.command('block_set_io_throttle', device=block['device'], iops=1000, **limits)
+        expect(of_file(q, path)[0]['inserted']['iops'] == 1000, 'no limit')
+        expect(s('blk', 'read', 20, 4, 2) == '0', 'reading fails under a limit')
+        q.command('block_set_io_throttle', device=block['device'], iops=2, **limits)
+        for _ in range(2):
+            s.raw(READ, 1, 0)
+        q.command('stop')                       # does not wait for the limit
+        q.command('cont')
+        q.command('block_set_io_throttle', device=block['device'], iops=0, **limits)
+        q.command('block_resize', device=block['device'], size=2 * DISK_BYTES)
+        expect(os.path.getsize(path) == 2 * DISK_BYTES, 'it is not larger')
+        error = q.reply('block_resize', device=block['device'], size=DISK_BYTES).get('error')
+        expect(error and path in error['desc'], 'made smaller')
+        expect(of_file(q, s.disk)[0], 'the emulated one is not listed')
+        s('blk-close')
+        s('blk-remove')
+        s('idle', 0.3)
+        expect(of_file(q, path) == (None, None), 'it is listed when it is gone')
 
 
 @test
