@@ -21,12 +21,18 @@ static bool locked(const struct drive *drive) {
     return drive->ops && drive->ops->locked && drive->ops->locked(drive->dev);
 }
 
+/* As libxenstat looks for it: it compares with what follows the first / of the backend's params. */
+static const char *stat_name(const char *filename) {
+    const char *slash = strstr(filename, "://");
+    return slash ? slash + 1 : filename;
+}
+
 static struct json_object *inserted(const struct drive *drive) {
     static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
     struct json_object *info = json_object_new_object(), *image = json_object_new_object();
     const char *filename = or_empty(drive->filename), *format = or_empty(drive->format);
     format = *format ? format : "raw";
-    j_add_text(info, "file", filename);
+    j_add_text(info, "file", stat_name(filename));
     j_add_text(info, "drv", format);
     j_add_bool(info, "ro", drive->block->read_only);
     j_add_bool(info, "encrypted", false);

@@ -676,7 +676,8 @@ static void comes_back_smaller(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(urls), T(reads_and_writes), T(scatters), T(many_at_once), T(over_tcp),
-        T(read_only_export), T(qcow2_over_nbd), T(errors_of_the_server), T(nobody_there), T(rubbish), T(cut_short),
+        T(read_only_export), T(qcow2_over_nbd),
+        T(errors_of_the_server), T(nobody_there), T(rubbish), T(cut_short),
         T(requests_survive_a_restart), T(idle_over_a_restart), T(unflushed_writes_are_told),
         T(flushes_in_flight), T(gives_up), T(silent_server), T(leaving_does_not_wait),
         T(comes_back_smaller),

@@ -18,7 +18,7 @@ PEER = pathlib.Path("/usr/libexec/xen-qemu-system-i386")
 
 PACKAGES = """
 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
-qemu-utils qemu-system-data seabios ipxe-qemu busybox-static socat iproute2 bash util-linux mount libc6
+qemu-utils qemu-system-data seabios ipxe-qemu nbdkit libnbd0 busybox-static socat iproute2 bash util-linux mount libc6
 """.split()
 
 MODULES = """
@@ -30,7 +30,13 @@ PROGRAMS = """
 /bin/bash /usr/bin/flock /usr/sbin/losetup /usr/bin/socat /usr/sbin/ip /usr/sbin/bridge
 /usr/bin/xenstore-ls /usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list
 /usr/bin/xenstore-rm /usr/bin/xenstore-exists /usr/bin/xenstore-watch /usr/bin/xenstore-chmod
-/usr/sbin/xen-hvmctx /usr/bin/qemu-img
+/usr/sbin/xen-hvmctx /usr/bin/qemu-img /usr/bin/nbdkit
+""".split()
+
+# Loaded by programs that are there: network disks and their server.
+LOADED = """
+/usr/lib/x86_64-linux-gnu/libnbd.so.0
+/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-file-plugin.so
 """.split()
 
 TOOLS = "xl oxenstored xen-init-dom0 xenconsoled xenconsole xentop libxl-save-helper".split()
@@ -64,6 +70,8 @@ def _make_initramfs(path):
     tree.text("etc/xen/xl.conf", "")
     for program in PROGRAMS:
         tree.program(program)
+    for library in LOADED:
+        tree.program(library)
     for tool in TOOLS:
         tree.program(XEN / "bin" / tool)
         tree.link(f"usr/sbin/{tool}", str(XEN / "bin" / tool))
