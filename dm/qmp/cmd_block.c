@@ -158,7 +158,8 @@ static const char *shown_name(struct call *call, const char *filename) {
 
 /* A name that outlives the request. */
 static const char *format_name(const char *format) {
-    static const char *const names[] = {"qcow2", "qcow", "qed", "vpc", "vhd", "vhdx", "vmdk", "vdi"};
+    static const char *const names[] = {"qcow2", "qcow", "qed",  "vpc",
+                                        "vhd",   "vhdx", "vmdk", "vdi"};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(names[i], format))
             return names[i];
