@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# Linux' driver on the e1000 card: pings, TCP both ways, promiscuous, the cable pulled; hand-over to the PV driver.
+. "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
+
+scenario() { nic_scenario e1000 e1000; }
