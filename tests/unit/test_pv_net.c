@@ -381,6 +381,19 @@ static void bad_frames(void **unused) {
     rx(0, NETIF_ERROR);
 }
 
+/* What its parts sum up to wraps round at 64 KiB to something small. */
+static void parts_that_wrap(void **unused) {
+    (void)unused;
+    connect_with(true);
+    tx(DATA, 0, NETTX_MORE, 100);
+    for (unsigned i = 0; i < 15; i++)
+        tx(DATA, 0, NETTX_MORE, 4096);
+    tx(DATA, 0, 0, 4060);
+    kick();
+    assert_int_equal(status(), NETIF_ERROR);
+    assert_int_equal(fixture_sent_count(net), 0);
+}
+
 static void expect_not_served(void) {
     unsigned sent = fixture_sent_count(net);
     kick();
@@ -456,7 +469,7 @@ int main(void) {
         TEST(features), TEST(sends), TEST(offloads_of_the_guest),
         cmocka_unit_test_setup_teardown(offloads_of_the_guest, setup_plain, teardown),
         TEST(receives), TEST(offloads_to_the_guest), TEST(multicast_control),
-        TEST(a_link_without_room), TEST(bad_frames), TEST(hostile_rings), TEST(split_channels),
+        TEST(a_link_without_room), TEST(bad_frames), TEST(parts_that_wrap), TEST(hostile_rings), TEST(split_channels),
         TEST(a_full_ring),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
