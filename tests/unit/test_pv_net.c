@@ -469,8 +469,8 @@ int main(void) {
         TEST(features), TEST(sends), TEST(offloads_of_the_guest),
         cmocka_unit_test_setup_teardown(offloads_of_the_guest, setup_plain, teardown),
         TEST(receives), TEST(offloads_to_the_guest), TEST(multicast_control),
-        TEST(a_link_without_room), TEST(bad_frames), TEST(parts_that_wrap), TEST(hostile_rings), TEST(split_channels),
-        TEST(a_full_ring),
+        TEST(a_link_without_room), TEST(bad_frames), TEST(parts_that_wrap), TEST(hostile_rings),
+        TEST(split_channels), TEST(a_full_ring),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
