@@ -10,15 +10,25 @@ tap() { ls -d /sys/class/net/vif$1.0-emu 2>/dev/null; }
 # The guest's interface, whatever it is called.
 card() { guest_run 'ls /sys/class/net | grep -v lo | head -n 1'; }
 
+# What the card's two ends say of themselves, then the end.
+stuck() {
+    SEQUENCE=$((SEQUENCE + 1))
+    note "$(xl qemu-monitor-command guest 'info network')"
+    note "$(guest_run 'ip -s link; grep -i eth /proc/interrupts; dmesg | tail -n 5' 20)"
+    fail "$@"
+}
+
 # both_ways SIZE: TCP to the guest and back; what arrives is what was sent.
 both_ways() {
     head -c $1 /dev/urandom >sent
-    socat -u OPEN:sent TCP-LISTEN:5001,reuseaddr &
-    guest_run "nc $HOST 5001 </dev/null >/tmp/got; md5sum </tmp/got" 300 >sum || fail "the guest can't receive"
+    timeout 200 socat -u OPEN:sent TCP-LISTEN:5001,reuseaddr &
+    SEQUENCE=$((SEQUENCE + 1))
+    (guest_run "nc $HOST 5001 </dev/null >/tmp/got; md5sum </tmp/got" 200 >sum) || stuck "the guest can't receive"
     [ "$(cut -d' ' -f1 sum)" = "$(md5sum <sent | cut -d' ' -f1)" ] || fail "to the guest: something else arrived"
-    socat -u TCP-LISTEN:5002,reuseaddr CREATE:back &
-    guest_run "nc $HOST 5002 </tmp/got" 300 >/dev/null || fail "the guest can't send"
-    wait $!
+    timeout 200 socat -u TCP-LISTEN:5002,reuseaddr CREATE:back &
+    SEQUENCE=$((SEQUENCE + 1))
+    (guest_run "nc $HOST 5002 </tmp/got" 200 >/dev/null) || stuck "the guest can't send"
+    wait $! || stuck "what the guest sends has no end"
     cmp sent back || fail "from the guest: something else arrived"
 }
 
