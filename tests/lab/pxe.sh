@@ -38,4 +38,5 @@ CONF
     screendump pxe
     xl destroy guest
     expect_gone $id
+    kill $(jobs -p) # the servers
 }
