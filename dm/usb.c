@@ -283,7 +283,8 @@ bool usb_plug(struct board *b, const struct config_device *device) {
     while (host->next)
         host = host->next;
     host->fn->hotplug = true;
-    acpi_gpe_slot_up(b->gpe, host->fn->devfn >> 3);
+    if (b->machine->state != RUN_PRELAUNCH) /* libxl plugs in before the guest has run: no event */
+        acpi_gpe_slot_up(b->gpe, host->fn->devfn >> 3);
     return true;
 }
 
@@ -331,6 +332,9 @@ bool usb_unplug(struct board *b, const char *id) {
     if (p) {
         remove_below(b, p->host, p->dev);
         remove_plugged(b, p);
+    } else if (host && host->fn->hotplug && b->machine->state == RUN_PRELAUNCH) {
+        remove_host(b, host);
+        return true;
     } else if (host && host->fn->hotplug && b->gpe) {
         acpi_gpe_slot_down(b->gpe, host->fn->devfn >> 3);
     } else if (host) {

@@ -338,8 +338,24 @@ def test_hot_plug(q, seen):
         DEVFN = before
 
 
+@test('-nodefaults', '-S')
+def test_plug_before_start(q, seen):
+    """libxl plugs usbctrl= and usbdev= in while the guest has not run yet: nothing is left to tell it."""
+    def pci():
+        return {d['qdev_id'] for d in q.qmp('query-pci')[0]['devices'] if d['qdev_id']}
+    q.qmp('device_add', driver='piix3-usb-uhci', id='xenusb-0')
+    q.qmp('device_add', driver='usb-tablet', id='xenusb-1-2', bus='xenusb-0.0', port='2')
+    q.qmp('device_add', driver='piix3-usb-uhci', id='xenusb-1')
+    q.qmp('device_del', id='xenusb-1')
+    expect(pci(), {'xenusb-0'}, 'at once')
+    expect(q.inl(0xae00) | q.inl(0xae04), 0, 'events')
+    q.qmp('cont')
+    q.qmp('device_del', id='xenusb-0')
+    expect(q.inl(0xae04) != 0, True, 'the guest is asked')
+
+
 # What the other one has no ports for: Xen's hot-plug registers.
-qtest_pc.REASONS['hot_plug'] = {'failure': 'QEMU has Xen\'s hot-plug ports only under Xen'}
+qtest_pc.REASONS['hot_plug'] = qtest_pc.REASONS['plug_before_start'] = {'failure': 'QEMU has Xen\'s hot-plug ports only under Xen'}
 
 if __name__ == '__main__':
     qtest_pc.main()
