@@ -33,5 +33,5 @@ scenario() {
     qemu-img convert -f vpc -O raw $data data.raw || fail "the VHD can't be read"
     [ "$(md5sum <data.raw)" = "$sum" ] || fail "the VHD holds something else than the guest read"
     qemu-img convert -f qcow2 -O raw $boot boot.raw || fail "the qcow2 can't be read"
-    [ "$(tail -c 3M boot.raw | md5sum)" = "$head" ] || fail "what the guest wrote to its boot disk is not in the image"
+    [ "$(tail -c 3145728 boot.raw | md5sum)" = "$head" ] || fail "what the guest wrote to its boot disk is not in the image"
 }
