@@ -96,10 +96,13 @@ static struct map_op *take_op(struct map *map) {
     return op;
 }
 
+static void whole(struct map_op *op, const struct block_req *req) {
+    op->at = (struct cursor){req->offset, req->offset, req->offset + req->len, req->iov, req->niov};
+}
+
 static void begin(struct map_op *op, struct block_req *req) {
     struct map *map = op->map;
     op->req = req;
-    op->at = (struct cursor){req->offset, req->offset, req->offset + req->len, req->iov, req->niov};
     op->err = 0;
     op->state = 0;
     op->epoch = map->epoch;
@@ -351,6 +354,7 @@ static void start_queued(struct map *map) {
             map->queue_end = &map->queue;
         if (op) {
             begin(op, req);
+            whole(op, req);
             run(op);
             continue;
         }
@@ -425,11 +429,11 @@ static void submit_read(struct map_op *op, struct block_req *req) {
     struct block_req *child = &op->child;
     struct extent e;
     enum step s = op->map->ops->map(op, req->offset, req->len, &e);
-    if (s == STEP_WAIT)
-        return;
-    if (s == STEP_FAIL || e.kind != EXTENT_DATA || e.len < req->len ||
+    if (s != STEP_DONE || e.kind != EXTENT_DATA || e.len < req->len ||
         (!file->growable && e.host + e.len > file->size)) {
-        run(op);
+        whole(op, req);
+        if (s != STEP_WAIT)
+            run(op);
         return;
     }
     child->op = BLOCK_READ;
@@ -456,10 +460,12 @@ static void map_submit(struct block *block, struct block_req *req) {
     begin(op, req);
     bool nested = map->submitting;
     map->submitting = true;
-    if (req->op == BLOCK_READ && req->len)
+    if (req->op == BLOCK_READ && req->len) {
         submit_read(op, req);
-    else
+    } else {
+        whole(op, req);
         run(op);
+    }
     map->submitting = nested;
 }
 

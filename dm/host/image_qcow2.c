@@ -94,15 +94,9 @@ void qcow2_packed(const struct qcow2 *q, uint64_t entry, uint64_t *offset, uint3
     *len = (uint32_t)((sectors + 1) * 512 - (*offset & 511));
 }
 
-struct slice *qcow2_l2(struct qcow2 *q, uint64_t pos, bool *none, int *err) {
+/* Through L1 and the cache. */
+static struct slice *find_l2(struct qcow2 *q, uint64_t pos, bool *none, int *err) {
     struct map *map = &q->map;
-    uint64_t index = (pos >> q->cluster_bits) / qcow2_slice_entries(q);
-    *err = 0;
-    *none = false;
-    if (q->memo && q->memo_index == index && q->memo_evictions == map->tables.evictions) {
-        q->memo->used = ++map->tables.tick;
-        return q->memo;
-    }
     uint64_t l1_index = pos >> (q->cluster_bits + q->l2_bits), at = q->l1_offset + l1_index * 8;
     struct slice *l1 = table_get(map, at, PHASE_L2, err);
     if (!l1)
@@ -118,9 +112,25 @@ struct slice *qcow2_l2(struct qcow2 *q, uint64_t pos, bool *none, int *err) {
     uint64_t l2_index = (pos >> q->cluster_bits) & ((UINT64_C(1) << q->l2_bits) - 1);
     struct slice *slice = table_get(map, l2 + l2_index * 8, PHASE_L2, err);
     q->memo = slice;
-    q->memo_index = index;
+    q->memo_index = pos >> q->slice_bits;
     q->memo_evictions = map->tables.evictions;
     return slice;
+}
+
+/* Most requests ask for the slice that the one before has asked for. */
+static inline struct slice *get_l2(struct qcow2 *q, uint64_t pos, bool *none, int *err) {
+    struct map *map = &q->map;
+    *none = false;
+    if (!q->memo || q->memo_index != pos >> q->slice_bits ||
+        q->memo_evictions != map->tables.evictions)
+        return find_l2(q, pos, none, err);
+    *err = 0;
+    q->memo->used = ++map->tables.tick;
+    return q->memo;
+}
+
+struct slice *qcow2_l2(struct qcow2 *q, uint64_t pos, bool *none, int *err) {
+    return get_l2(q, pos, none, err);
 }
 
 /* How many bytes from pos on the same slice can tell of, `len` at most. */
@@ -164,7 +174,7 @@ static enum step map_packed(struct map_op *op, uint64_t entry, uint64_t pos, uin
 static enum step qcow2_map(struct map_op *op, uint64_t pos, uint64_t len, struct extent *e) {
     struct qcow2 *q = qcow2_of(op->map);
     bool none;
-    struct slice *slice = qcow2_l2(q, pos, &none, &op->err);
+    struct slice *slice = get_l2(q, pos, &none, &op->err);
     if (!slice && !none)
         return op->err ? STEP_FAIL : map_park(op);
     e->kind = q->map.backing ? EXTENT_BACKING : EXTENT_ZERO;
@@ -471,6 +481,7 @@ static bool open_all(struct opening *o, struct qcow2 *q, struct block **backing)
              o->options->read_only, (uint32_t)MIN(q->cluster_size, 4096));
     q->map.packed.size = q->cluster_size;
     q->hint = 1;
+    q->slice_bits = q->cluster_bits + MIN(q->cluster_bits, 12) - 3;
     char missing[256];
     if (!unpack_load(q->zstd, missing, sizeof(missing)))
         log_warn("image '%s': its compressed clusters can't be read: %s", o->name, missing);

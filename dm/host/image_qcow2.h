@@ -65,6 +65,7 @@ struct qcow2 {
     struct map map;
     uint8_t header[QH_SECTOR];
     unsigned version, cluster_bits, l2_bits, refcount_order, refblock_bits;
+    unsigned slice_bits; /* of the guest's offset: what one slice of L2 tells of */
     uint64_t cluster_size, l1_offset, l1_size, reftable_offset, reftable_clusters;
     uint64_t snapshots_offset, snapshots;
     bool zstd, broken;
