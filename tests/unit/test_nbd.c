@@ -638,21 +638,28 @@ static void silent_server(void **unused) {
     block_put(block);
 }
 
-static void leaving_does_not_wait(void **unused) {
-    (void)unused;
+static void leave_with(void (*stop)(void)) {
     serve_disk();
     struct block *block = open_image();
     struct asked read;
     uint8_t a[512];
-    kill_server();
+    stop();
     turns(10);
     submit(block, &read, BLOCK_READ, 0, a, 512);
+    turns(10);
     image_leaving(true);
     uint64_t begin = loop_monotonic(NULL);
     block_drain(block);
     assert_int_equal(read.err, EIO);
     assert_in_range((loop_monotonic(NULL) - begin) / NS_PER_MS, 0, 4000);
     block_put(block);
+}
+
+static void leaving_does_not_wait(void **unused) {
+    (void)unused;
+    leave_with(kill_server);
+    image_leaving(false);
+    leave_with(hold_server);
 }
 
 /* It comes back with another disk, which is none of ours. */
