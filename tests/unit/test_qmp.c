@@ -118,8 +118,7 @@ static bool do_vnc(void *arg, struct qmp_vnc *vnc) {
 }
 
 static bool do_vnc_peer(void *arg, unsigned n, struct qmp_vnc_at *at, char bytes[QMP_VNC_PEER]) {
-    (void)arg;
-    (void)bytes;
+    (void)arg, (void)bytes;
     *at = (struct qmp_vnc_at){"127.0.0.1", "40000", "ipv4", true};
     return with_tls && !n;
 }
@@ -586,17 +585,8 @@ static void test_post_config(void **state) {
            "{\"return\":{\"enabled\":true,\"host\":\"127.0.0.1\",\"service\":\"5901\","
            "\"family\":\"ipv4\",\"auth\":\"vnc\",\"clients\":[]}}");
     with_tls = true;
-    EXPECT("{\"execute\":\"query-vnc\"}",
-           "{\"return\":{\"enabled\":true,\"host\":\"127.0.0.1\",\"service\":\"5901\","
-           "\"family\":\"ipv4\",\"auth\":\"vencrypt+x509+vnc\",\"clients\":[{\"host\":"
-           "\"127.0.0.1\",\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}]}}");
-    EXPECT("{\"execute\":\"query-vnc-servers\"}",
-           "{\"return\":[{\"id\":\"default\",\"server\":[{\"host\":\"127.0.0.1\",\"service\":"
-           "\"5901\",\"family\":\"ipv4\",\"websocket\":false,\"auth\":\"vencrypt\",\"vencrypt\":"
-           "\"x509-vnc\"},{\"host\":\"127.0.0.1\",\"service\":\"5701\",\"family\":\"ipv4\","
-           "\"websocket\":true,\"auth\":\"vnc\"}],\"clients\":[{\"host\":\"127.0.0.1\","
-           "\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}],\"auth\":\"vencrypt\","
-           "\"vencrypt\":\"x509-vnc\"}]}");
+    EXPECT("{\"execute\":\"query-vnc\"}", "{\"return\":{\"enabled\":true,\"host\":\"127.0.0.1\",\"service\":\"5901\",\"family\":\"ipv4\",\"auth\":\"vencrypt+x509+vnc\",\"clients\":[{\"host\":\"127.0.0.1\",\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}]}}");
+    EXPECT("{\"execute\":\"query-vnc-servers\"}", "{\"return\":[{\"id\":\"default\",\"server\":[{\"host\":\"127.0.0.1\",\"service\":\"5901\",\"family\":\"ipv4\",\"websocket\":false,\"auth\":\"vencrypt\",\"vencrypt\":\"x509-vnc\"},{\"host\":\"127.0.0.1\",\"service\":\"5701\",\"family\":\"ipv4\",\"websocket\":true,\"auth\":\"vnc\"}],\"clients\":[{\"host\":\"127.0.0.1\",\"service\":\"40000\",\"family\":\"ipv4\",\"websocket\":true}],\"auth\":\"vencrypt\",\"vencrypt\":\"x509-vnc\"}]}");
     with_tls = false;
     EXPECT("{\"execute\":\"change-vnc-password\",\"arguments\":{\"password\":\"secret\"}}",
            "{\"return\":{}}");
