@@ -11,8 +11,6 @@
 #include <stdint.h>
 
 #include "machine.h"
-#include "pv/blk.h"
-#include "pv/net.h"
 #include "rom.h"
 
 enum { ISA_IRQS = 16, BOARD_ROMS = 8, COM_PORTS = 4, BOARD_AHCIS = 4 };
@@ -29,12 +27,7 @@ struct board {
     struct fdc *fdc;
     struct i8042 *i8042;
     struct cmos *cmos;
-    /* PV devices */
-    struct pv_blk_board blk;
-    struct pv_net_board vif;
-    struct xenbus *vifs; /* like disks */
-    struct xenbus *disks; /* NULL: not on Xen, or not to be had under dm_restrict */
-    struct xenbus *keyboards; /* as disks */
+    struct backends *backends; /* NULL: not on Xen, or not to be had under dm_restrict */
     struct kernel *kernel; /* NULL: no -kernel */
     struct nics *nics;     /* nics.c's own; NULL: no NIC */
     /* USB (usb.c): controllers in their order, devices the newest first */

@@ -307,8 +307,8 @@ static void list_pv(struct machine *m, struct block *block, const char *format,
     append(m, drive);
 }
 
-struct block *drives_image(void *board, const char *format, const char *path, bool read_only) {
-    struct machine *m = ((struct board *)board)->machine;
+struct block *drives_image(struct machine *m, const char *format, const char *path,
+                           bool read_only) {
     for (struct drive *drive = m->drives; drive; drive = drive->next)
         if (drive->block && drive->filename && !strcmp(drive->filename, path) &&
             image_same_format(drive->format, format) && drive->block->read_only == read_only)

@@ -43,8 +43,10 @@ void drives_unplug(struct board *board, bool keep_primary_master);
 
 /*
  * The image of a PV disk: that of the emulated drive with the same file, or else opened for it,
- * with a reference for the caller. NULL: the log says why.
+ * with a reference for the caller. One object, so that a format's own memory is one, and what the
+ * one side wrote the other reads. NULL: the log says why.
  */
-struct block *drives_image(void *board, const char *format, const char *path, bool read_only);
+struct block *drives_image(struct machine *machine, const char *format, const char *path,
+                           bool read_only);
 
 #endif

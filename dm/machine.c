@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends.h"
 #include "board.h"
 #include "config.h"
 #include "core/bits.h"
@@ -30,7 +31,6 @@
 #include "pc/piix3.h"
 #include "pc/piix4_pm.h"
 #include "pc/port92.h"
-#include "pv/kbd.h"
 #include "ports.h"
 #include "usb.h"
 #include "video/cirrus.h"
@@ -493,23 +493,13 @@ struct machine *machine_new(const struct config *config, struct engine *engine, 
 }
 
 void machine_serve_pv(struct machine *m, struct pv *pv) {
-    struct board *b = m->board;
-    b->blk = (struct pv_blk_board){.loop = m->loop, .open = drives_image, .board = b};
-    b->disks = xenbus_new(pv, &pv_blk_type, &b->blk);
-    b->vif = (struct pv_net_board){.loop = m->loop, .open = netdev_vif, .board = b};
-    b->vifs = xenbus_new(pv, &pv_net_type, &b->vif);
-    b->keyboards = xenbus_new(pv, &pv_kbd_type, m->input);
+    m->board->backends = backends_new(m->loop, pv, m);
 }
 
 void machine_free(struct machine *m) {
     struct board *b = m->board;
     image_leaving(true);
-    if (b->keyboards)
-        xenbus_free(b->keyboards);
-    if (b->vifs)
-        xenbus_free(b->vifs);
-    if (b->disks)
-        xenbus_free(b->disks);
+    backends_free(b->backends);
     loop_cancel(m->loop, &b->reset_task);
     while (m->device_count-- > 0)
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hvm-dm: from the command line to a running machine and back. Start-up is a table of stages walked
- * up, and walked back down on failure and at exit; only main prints and exits.
+ * up, and walked back down on failure and at exit; only main prints and exits. A process lives one
+ * of three lives, and passes the stages that belong to it:
+ *
+ *   hvm    the device model of an HVM guest, or of the peer of a socket
+ *   xenpv  serves PV devices alone: for PV and PVH guests, and started by `xl devd`
+ *   probe  answers libxl's questions about the program, without touching Xen
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +17,7 @@
 #include <unistd.h>
 
 #include "argv.h"
+#include "backends.h"
 #include "chars.h"
 #include "config.h"
 #include "core/bits.h"
@@ -31,7 +37,10 @@
 #include "xen_pv.h"
 #include "xen_store.h"
 
+enum life { LIFE_HVM = 1, LIFE_XENPV = 2, LIFE_PROBE = 4, LIFE_ANY = 7 };
+
 struct run {
+    enum life life;
     int argc;
     char **argv;
     struct config *config;
@@ -42,7 +51,8 @@ struct run {
     struct chars *qtest;     /* NULL: on Xen */
     bool host_resets;        /* inside a reset that the monitor asked for */
     struct engine *engine;
-    struct machine *machine;
+    struct machine *machine;   /* NULL but in the hvm life */
+    struct backends *backends; /* those of the xenpv life */
     struct vnc *vnc; /* NULL: -vnc none, or none at all */
     struct qmp *qmp;
     char why[512];
@@ -68,7 +78,13 @@ static void log_line(enum log_level level, const char *line) {
 static bool config_up(struct run *run) {
     run->config = argv_parse(run->argc, (const char *const *)run->argv, run->why,
                              sizeof(run->why));
-    return run->config != NULL;
+    if (!run->config)
+        return false;
+    enum config_machine machine = run->config->machine;
+    run->life = machine == MACHINE_NONE    ? LIFE_PROBE
+                : machine == MACHINE_XENPV ? LIFE_XENPV
+                                           : LIFE_HVM;
+    return true;
 }
 
 static void config_down(struct run *run) {
@@ -100,10 +116,6 @@ static void loop_down(struct run *run) {
         loop_free(run->loop);
 }
 
-static bool probing(const struct run *run) {
-    return run->config->machine == MACHINE_NONE;
-}
-
 /* ---- the socket engine: its peer is CPU, memory and clock ---- */
 
 static void peer_closed(void *arg) {
@@ -129,21 +141,34 @@ static bool sock_up(struct run *run) {
     return true;
 }
 
+static bool on_xen(const struct run *run) {
+    return run->config->accel != ACCEL_QTEST;
+}
+
+static bool store_up(struct run *run) {
+    if (!on_xen(run))
+        return true;
+    run->store = xen_store_open(run->loop, run->why, sizeof(run->why));
+    return run->store != NULL;
+}
+
+static void store_down(struct run *run) {
+    if (run->pv)
+        xen_pv_free(run->pv);
+    if (run->store)
+        xen_store_close(run->store);
+}
+
 static bool xen_up(struct run *run) {
     const struct config *config = run->config;
     run->clock = clock_new(loop_monotonic, NULL);
-    run->store = xen_store_open(run->loop, run->why, sizeof(run->why));
-    if (!run->store)
-        return false;
     run->engine = xen_engine_new(run->loop, (unsigned)config->domid, config->max_cpus,
                                  config->incoming != NULL, run->why, sizeof(run->why));
     return run->engine != NULL;
 }
 
 static bool engine_up(struct run *run) {
-    if (probing(run))
-        return true;
-    return run->config->accel == ACCEL_QTEST ? sock_up(run) : xen_up(run);
+    return on_xen(run) ? xen_up(run) : sock_up(run);
 }
 
 static void engine_down(struct run *run) {
@@ -152,17 +177,11 @@ static void engine_down(struct run *run) {
         run->engine->ops->free(run->engine);
     if (run->qtest)
         chars_free(run->qtest);
-    if (run->pv)
-        xen_pv_free(run->pv);
-    if (run->store)
-        xen_store_close(run->store);
     if (own_clock)
         clock_free(run->clock);
 }
 
 static bool machine_up(struct run *run) {
-    if (probing(run))
-        return true;
     char *firmware =
         run->store ? xen_store_read(run->store, "/local/domain/%d/hvmloader/bios",
                                     run->config->domid)
@@ -201,7 +220,7 @@ static struct vnc *open_vnc(struct run *run, const struct config_vnc *v) {
 /* Listens before libxl asks for the port; viewers are let in at once. */
 static bool vnc_up(struct run *run) {
     const struct config *config = run->config;
-    for (unsigned i = 0; i < config->vnc_count && !probing(run); i++) {
+    for (unsigned i = 0; i < config->vnc_count; i++) {
         const struct config_vnc *v = &config->vncs[i];
         if (v->none)
             continue;
@@ -316,7 +335,7 @@ static void qmp_down(struct run *run) {
 }
 
 static bool depriv_up(struct run *run) {
-    if (run->config->domid_restrict &&
+    if (run->config->domid_restrict && run->engine &&
         !xen_engine_restrict(run->engine, run->why, sizeof(run->why)))
         return false;
     return depriv(run->config, run->why, sizeof(run->why));
@@ -360,8 +379,6 @@ static void device_deleted(struct machine *machine, const char *id) {
 }
 
 static bool run_up(struct run *run) {
-    if (probing(run))
-        return true;
     run->machine->lifecycle = run;
     run->machine->state_changed = state_changed;
     run->machine->device_deleted = device_deleted;
@@ -384,14 +401,60 @@ static bool run_up(struct run *run) {
     return true;
 }
 
+/* ---- PV devices alone ---- */
+
+static bool xenpv_up(struct run *run) {
+    const struct config *config = run->config;
+    if (!on_xen(run) || config->domid_restrict) {
+        snprintf(run->why, sizeof(run->why), "-machine xenpv%s: PV devices need all of Xen",
+                 config->domid_restrict ? ", -xen-domid-restrict" : ", accel=qtest");
+        return false;
+    }
+    run->pv = xen_pv_new(run->loop, run->store, (unsigned)config->domid);
+    run->backends = backends_new(run->loop, run->pv, NULL);
+    log_info("hvm-dm 0.1.0 serves the PV devices of domain %d%s%s", config->domid,
+             *config->name ? " " : "", config->name);
+    publish_running(run);
+    return true;
+}
+
+static void xenpv_down(struct run *run) {
+    image_leaving(true);
+    backends_free(run->backends);
+}
+
 static const struct stage {
+    unsigned lives;
     bool (*up)(struct run *run); /* false: run->why is a sentence */
     void (*down)(struct run *run); /* also after its own `up` failed halfway */
 } stages[] = {
-    {config_up, config_down}, {loop_up, loop_down}, {engine_up, engine_down},
-    {machine_up, machine_down}, {vnc_up, vnc_down}, {qmp_up, qmp_down}, {depriv_up, NULL},
-    {load_up, NULL}, {run_up, NULL},
+    {LIFE_ANY, config_up, config_down},
+    {LIFE_ANY, loop_up, loop_down},
+    {LIFE_HVM | LIFE_XENPV, store_up, store_down},
+    {LIFE_HVM, engine_up, engine_down},
+    {LIFE_HVM, machine_up, machine_down},
+    {LIFE_HVM, vnc_up, vnc_down},
+    {LIFE_ANY, qmp_up, qmp_down},
+    {LIFE_ANY, depriv_up, NULL},
+    {LIFE_HVM, load_up, NULL},
+    {LIFE_HVM, run_up, NULL},
+    {LIFE_XENPV, xenpv_up, xenpv_down},
 };
+
+static bool walk_up(struct run *run, unsigned *up) {
+    while (*up < ARRAY_LEN(stages)) {
+        const struct stage *stage = &stages[(*up)++];
+        if (stage->lives & run->life && !stage->up(run))
+            return false;
+    }
+    return true;
+}
+
+static void walk_down(struct run *run, unsigned up) {
+    while (up-- > 0)
+        if (stages[up].down && stages[up].lives & run->life)
+            stages[up].down(run);
+}
 
 int main(int argc, char **argv) {
     const char *text;
@@ -400,17 +463,13 @@ int main(int argc, char **argv) {
         return 0;
     }
     log_to(log_line, LOG_LEVEL_INFO);
-    struct run run = {.argc = argc, .argv = argv};
+    struct run run = {.life = LIFE_ANY, .argc = argc, .argv = argv};
     unsigned up = 0;
-    bool ok = true;
-    while (ok && up < ARRAY_LEN(stages))
-        ok = stages[up++].up(&run);
+    bool ok = walk_up(&run, &up);
     if (ok)
         loop_run(run.loop, run.config->accel == ACCEL_QTEST ? NULL : run.clock);
     else
         log_error("%s", run.why);
-    while (up-- > 0)
-        if (stages[up].down)
-            stages[up].down(&run);
+    walk_down(&run, up);
     return ok ? 0 : 1;
 }

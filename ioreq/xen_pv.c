@@ -136,20 +136,21 @@ static xengnttab_grant_copy_segment_t segment_of(const struct pv *pv, const stru
     return s;
 }
 
-static void pv_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
+static bool pv_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
     enum { BATCH = 128 };
     xengnttab_grant_copy_segment_t segs[BATCH];
     struct xen_pv *x = xen_pv(pv);
-    bool open = open_grants(x);
+    bool went = open_grants(x) && (n || !xengnttab_grant_copy(x->gnttab, 0, segs));
     for (unsigned done = 0; done < n;) {
         unsigned m = MIN(n - done, (unsigned)BATCH);
         for (unsigned i = 0; i < m; i++)
             segs[i] = segment_of(pv, &copies[done + i]);
-        bool went = open && !xengnttab_grant_copy(x->gnttab, m, segs);
+        went = went && !xengnttab_grant_copy(x->gnttab, m, segs);
         for (unsigned i = 0; i < m; i++)
             copies[done + i].ok = went && segs[i].status == GNTST_okay;
         done += m;
     }
+    return went;
 }
 
 /* ---- event channels ---- */

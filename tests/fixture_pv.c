@@ -120,7 +120,7 @@ static void fake_unmap(struct pv *pv, void *pages, unsigned n) {
     fake_of(pv)->maps -= n;
 }
 
-static void fake_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
+static bool fake_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
     struct fake_pv *f = fake_of(pv);
     f->copy_calls++;
     f->copies += n;
@@ -132,6 +132,7 @@ static void fake_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
         else if (c->ok)
             memcpy(c->local, f->pages[c->ref] + c->offset, c->len);
     }
+    return true;
 }
 
 /* ---- channels ---- */

@@ -19,6 +19,8 @@ struct pv_blk_board {
      * the emulated drive's where there is one. NULL: it can't be had, the log says why.
      */
     struct block *(*open)(void *board, const char *format, const char *path, bool read_only);
+    /* Past the page cache (O_DIRECT), or through it again; where it can't be, nothing changes. */
+    void (*set_direct)(struct block *block, bool direct);
     void *board;
 };
 

@@ -79,6 +79,11 @@ static void switch_state(struct xenbus_device *dev, enum xenbus_state state) {
     xenbus_write_number(dev, "state", state);
 }
 
+void xenbus_tell(struct xenbus_device *dev) {
+    if (dev->connected)
+        switch_state(dev, dev->state);
+}
+
 static void disconnect(struct xenbus_device *dev) {
     if (dev->connected)
         dev->type->disconnect(dev->impl);
@@ -124,29 +129,52 @@ static bool is_open(enum xenbus_state frontend) {
     return frontend >= XENBUS_INIT_WAIT && frontend <= XENBUS_CLOSING;
 }
 
-/* libxl wrote Closing with online 0: the frontend is asked to close, or there is none to ask. */
-static void close_asked(struct xenbus_device *dev, enum xenbus_state frontend) {
-    dev->state = XENBUS_CLOSING;
-    if (is_open(frontend))
+/*
+ * libxl wrote Closing with online 0: the frontend is asked to close, or there is none to ask.
+ * Closed it writes itself when the guest does not answer, or is no more.
+ */
+static void close_asked(struct xenbus_device *dev, enum xenbus_state written,
+                        enum xenbus_state frontend) {
+    dev->state = written;
+    if (written == XENBUS_CLOSING && is_open(frontend))
         return;
     disconnect(dev);
-    switch_state(dev, XENBUS_CLOSED);
+    if (written != XENBUS_CLOSED)
+        switch_state(dev, XENBUS_CLOSED);
 }
 
-static void settle_frontend(struct xenbus_device *dev, enum xenbus_state frontend) {
+static bool was_closed(const struct xenbus_device *dev) {
+    return dev->state == XENBUS_CLOSED || dev->state == XENBUS_CLOSING;
+}
+
+/*
+ * Initialised after it was connected: the driver has resumed, or another kernel has taken over,
+ * with rings of its own.
+ */
+static bool starts_over(const struct xenbus_device *dev, enum xenbus_state frontend) {
+    return dev->connected && frontend == XENBUS_INITIALISED &&
+           dev->frontend_state == XENBUS_CONNECTED;
+}
+
+static void settle_frontend(struct xenbus_device *dev, enum xenbus_state frontend, bool online) {
+    bool over = starts_over(dev, frontend);
     switch (frontend) {
     case XENBUS_INITIALISING:
-        if (dev->state == XENBUS_CLOSED)
-            switch_state(dev, XENBUS_INIT_WAIT);
+        if (dev->connected || was_closed(dev)) {
+            disconnect(dev);
+            switch_state(dev, online ? XENBUS_INIT_WAIT : XENBUS_CLOSED);
+        }
         break;
     case XENBUS_INITIALISED:
     case XENBUS_CONNECTED:
-        if (dev->state == XENBUS_INIT_WAIT)
+        if (over)
+            disconnect(dev);
+        if (over || dev->state == XENBUS_INIT_WAIT)
             connect(dev);
         break;
     case XENBUS_CLOSING:
         disconnect(dev);
-        if (dev->state != XENBUS_CLOSING && dev->state != XENBUS_CLOSED)
+        if (!was_closed(dev))
             switch_state(dev, XENBUS_CLOSING);
         break;
     case XENBUS_CLOSED:
@@ -158,6 +186,7 @@ static void settle_frontend(struct xenbus_device *dev, enum xenbus_state fronten
     default:
         break;
     }
+    dev->frontend_state = frontend;
 }
 
 static void settle(void *arg) {
@@ -174,11 +203,13 @@ static void settle(void *arg) {
             init(dev);
         return;
     }
-    if (written == XENBUS_CLOSING && dev->state != XENBUS_CLOSING && dev->state != XENBUS_CLOSED)
-        close_asked(dev, frontend);
-    settle_frontend(dev, frontend);
+    if ((written == XENBUS_CLOSING || written == XENBUS_CLOSED) && !was_closed(dev))
+        close_asked(dev, written, frontend);
+    settle_frontend(dev, frontend, online);
     if (dev->state == XENBUS_CLOSED && !online)
         let_go(dev);
+    else if (dev->type->changed)
+        dev->type->changed(dev->impl);
 }
 
 /* ---- finding devices ---- */

@@ -27,6 +27,8 @@ struct xenbus_type {
     void *(*init)(struct xenbus_device *dev, void *owner);
     /* The frontend is ready: maps its rings. False: it is told to close, the log says why. */
     bool (*connect)(void *backend);
+    /* Nodes of its own folder may have changed; NULL: none that matter. */
+    void (*changed)(void *backend);
     /* Finishes what is in flight and gives back all that the frontend granted. */
     void (*disconnect)(void *backend);
     void (*free)(void *backend); /* disconnected before */
@@ -39,6 +41,7 @@ struct xenbus_device {
     unsigned id;   /* the number of its folder */
     void *impl;    /* what init gave; NULL: not yet */
     enum xenbus_state state; /* as we last wrote it */
+    enum xenbus_state frontend_state; /* as we last saw it */
     bool connected;
     struct pv_watch backend_watch, frontend_watch;
     struct xenbus *bus;
@@ -61,5 +64,8 @@ void xenbus_write(struct xenbus_device *dev, const char *node, const char *val);
 void xenbus_write_number(struct xenbus_device *dev, const char *node, uint64_t val);
 bool xenbus_read_frontend(struct xenbus_device *dev, const char *node, char *val, size_t len);
 uint64_t xenbus_frontend_number(struct xenbus_device *dev, const char *node, uint64_t otherwise);
+
+/* A connected frontend looks at the device's nodes again: its state is written once more. */
+void xenbus_tell(struct xenbus_device *dev);
 
 #endif

@@ -66,6 +66,8 @@ struct block {
     const struct block_ops *ops;
     const char *name; /* of the file, for messages */
     uint64_t size;    /* bytes, a multiple of 512 (of 2048 is not asked of CD images) */
+    uint32_t sector;       /* what its storage takes at least: 512, 4096; 0: not known */
+    uint32_t discard_unit; /* bytes that DISCARD frees together; 0: not known */
     bool read_only;
     /* A file under an image format: a write past its end makes it longer, and what a read finds
      * past its end is zeros. */

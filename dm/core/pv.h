@@ -55,7 +55,8 @@ struct pv_ops {
     /* n pages that the guest granted, side by side; NULL: one of them can't be had. */
     void *(*map)(struct pv *pv, const uint32_t *refs, unsigned n, bool write);
     void (*unmap)(struct pv *pv, void *pages, unsigned n);
-    void (*copy)(struct pv *pv, struct pv_copy *copies, unsigned n);
+    /* With one call; n 0 asks whether it can. False: it can't at all, and none of them is ok. */
+    bool (*copy)(struct pv *pv, struct pv_copy *copies, unsigned n);
 
     /* One page of the guest's own, by its frame's number, as the oldest frontends tell it. */
     void *(*map_gfn)(struct pv *pv, uint64_t gfn);

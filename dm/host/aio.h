@@ -23,6 +23,7 @@ struct aio_job {
     int fd;
     uint8_t kind; /* enum aio_kind */
     bool refused;
+    bool direct; /* the image's: it went past the page cache */
     uint16_t niov;
     int64_t result; /* bytes, 0, or -errno */
     uint64_t offset, len;

@@ -11,12 +11,14 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 
-enum { ENTRIES = 64 };
+enum { ENTRIES = 128 };
 
 struct aio_uring {
     struct aio aio;
     struct loop *loop;
     struct io_uring ring;
+    bool held; /* it was tried */
+    int file;  /* the one that the kernel holds for the ring; -1: none */
     struct loop_fd watch;
     unsigned under_way; /* started and not reaped; at most ENTRIES, so completions always fit */
     void (*ready)(void *arg);
@@ -27,17 +29,22 @@ static struct aio_uring *uring_of(struct aio *aio) {
     return CONTAINER_OF(aio, struct aio_uring, aio);
 }
 
-static bool uring_start(struct aio *aio, struct aio_job *job) {
-    struct aio_uring *u = uring_of(aio);
-    struct io_uring_sqe *sqe = u->under_way < ENTRIES ? io_uring_get_sqe(&u->ring) : NULL;
-    if (!sqe)
-        return false;
+/* One piece of memory, the usual case, the kernel takes without looking at a list. */
+static void prepare(struct io_uring_sqe *sqe, const struct aio_job *job) {
+    const struct iovec *iov = job->iov;
+    bool one = job->niov == 1 && iov->iov_len <= UINT32_MAX / 2;
     switch ((enum aio_kind)job->kind) {
     case AIO_READ:
-        io_uring_prep_readv(sqe, job->fd, job->iov, job->niov, job->offset);
+        if (one)
+            io_uring_prep_read(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
+        else
+            io_uring_prep_readv(sqe, job->fd, iov, job->niov, job->offset);
         break;
     case AIO_WRITE:
-        io_uring_prep_writev(sqe, job->fd, job->iov, job->niov, job->offset);
+        if (one)
+            io_uring_prep_write(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
+        else
+            io_uring_prep_writev(sqe, job->fd, iov, job->niov, job->offset);
         break;
     case AIO_SYNC:
         io_uring_prep_fsync(sqe, job->fd, IORING_FSYNC_DATASYNC);
@@ -46,6 +53,27 @@ static bool uring_start(struct aio *aio, struct aio_job *job) {
         io_uring_prep_fallocate(sqe, job->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                 (off_t)job->offset, (off_t)job->len);
         break;
+    }
+}
+
+/* A file that the ring holds is not looked up and counted for each request. */
+static void hold_file(struct aio_uring *u, int fd) {
+    if (!io_uring_register_files(&u->ring, &fd, 1))
+        u->file = fd;
+    u->held = true;
+}
+
+static bool uring_start(struct aio *aio, struct aio_job *job) {
+    struct aio_uring *u = uring_of(aio);
+    struct io_uring_sqe *sqe = u->under_way < ENTRIES ? io_uring_get_sqe(&u->ring) : NULL;
+    if (!sqe)
+        return false;
+    if (!u->held)
+        hold_file(u, job->fd);
+    prepare(sqe, job);
+    if (job->fd == u->file) {
+        sqe->fd = 0;
+        sqe->flags |= IOSQE_FIXED_FILE;
     }
     io_uring_sqe_set_data(sqe, job);
     u->under_way++;
@@ -79,6 +107,8 @@ static struct aio_job *uring_reap(struct aio *aio, bool wait) {
 static void uring_free(struct aio *aio) {
     struct aio_uring *u = uring_of(aio);
     loop_remove(u->loop, &u->watch);
+    if (u->file >= 0)
+        io_uring_unregister_files(&u->ring); /* at once: the ring itself goes some time later */
     io_uring_queue_exit(&u->ring);
     free(u);
 }
@@ -95,8 +125,8 @@ static const struct aio_ops uring_ops = {
 
 /* A kernel may have io_uring and not what images need of it. */
 static bool can_all(struct io_uring *ring) {
-    static const int needed[] = {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC,
-                                 IORING_OP_FALLOCATE};
+    static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV,
+                                 IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE};
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     bool all = probe;
     for (unsigned i = 0; all && i < ARRAY_LEN(needed); i++)
@@ -110,13 +140,18 @@ struct aio *aio_uring_new(struct loop *loop, void (*ready)(void *arg), void *arg
     struct aio_uring *u = calloc(1, sizeof(*u));
     if (!u)
         return NULL;
-    int err = -io_uring_queue_init(ENTRIES, &u->ring, 0);
+    /* one thread, which enters the kernel often enough to need no interrupt for a completion */
+    int err = -io_uring_queue_init(ENTRIES, &u->ring,
+                                   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
+    if (err == EINVAL) /* Linux before 6.0 */
+        err = -io_uring_queue_init(ENTRIES, &u->ring, 0);
     if (!err && !can_all(&u->ring)) {
         io_uring_queue_exit(&u->ring);
         err = EOPNOTSUPP;
     }
     if (!err) {
         u->aio.ops = &uring_ops;
+        u->file = -1;
         u->loop = loop;
         u->ready = ready;
         u->arg = arg;

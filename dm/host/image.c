@@ -145,3 +145,7 @@ int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf,
     block_drain(file);
     return err;
 }
+
+void image_set_direct(struct block *block, bool direct) {
+    file_set_direct(block, direct);
+}

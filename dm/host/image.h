@@ -47,4 +47,10 @@ struct block *image_open_fd(struct loop *loop, int fd, const char *name,
 /* The process ends: from now on no drain waits for a server that is gone. */
 void image_leaving(bool yes);
 
+/*
+ * Past the page cache from now on, or through it again. Nothing changes where the file can't, and
+ * for formats with a memory of their own.
+ */
+void image_set_direct(struct block *block, bool direct);
+
 #endif

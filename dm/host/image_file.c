@@ -203,10 +203,32 @@ static void fail(struct file *file, struct block_req *req, int err) {
     finish(file, req, err);
 }
 
+static void set_direct(struct file *file, bool direct) {
+    int flags = fcntl(file->fd, F_GETFL);
+    if (flags < 0 || fcntl(file->fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT)) {
+        log_info("image '%s' goes through the page cache: %s", file->name, strerror(errno));
+        return;
+    }
+    file->direct = direct;
+}
+
+/* The storage takes no pieces as small as this one: the page cache does. */
+static void fall_back(struct file *file, struct block_req *req) {
+    if (file->direct) {
+        log_info("image '%s' goes through the page cache: its storage refuses %zu bytes at %llu",
+                 file->name, req->len, (unsigned long long)req->offset);
+        set_direct(file, false);
+    }
+    aio_job_of(req)->direct = false;
+    restart(file, req);
+}
+
 static void moved(struct file *file, struct block_req *req) {
     struct aio_job *job = aio_job_of(req);
     if (job->result == -EINTR || job->result == -EAGAIN) {
         restart(file, req);
+    } else if (job->result == -EINVAL && job->direct) {
+        fall_back(file, req);
     } else if (job->result < 0) {
         fail(file, req, (int)-job->result);
     } else if (job->moved + (uint64_t)job->result >= req->len) {
@@ -287,7 +309,8 @@ static bool start_all(struct file *file) {
         dequeue(file);
         file->under_way++;
     }
-    return (!file->aio || file->aio->ops->submit(file->aio)) && !file->todo;
+    bool sent = !file->aio || file->aio->ops->submit(file->aio);
+    return sent && (!file->todo || file->under_way); /* one that ends brings another turn */
 }
 
 static void reap_all(struct file *file, bool wait) {
@@ -350,8 +373,8 @@ static void file_submit(struct block *block, struct block_req *req) {
     }
     struct aio_job *job = aio_job_of(req);
     *job = (struct aio_job){
-        .fd = file->fd, .kind = kinds[req->op], .offset = req->offset, .len = req->len,
-        .size = file->file_size, .iov = req->iov,
+        .fd = file->fd, .kind = kinds[req->op], .direct = file->direct, .offset = req->offset,
+        .len = req->len, .size = file->file_size, .iov = req->iov,
         .niov = (uint16_t)MIN(req->niov, (unsigned)CALL_IOVS)};
     bool data = req->op == BLOCK_READ || req->op == BLOCK_WRITE;
     if (file->direct && data && !is_aligned(req) && !bounce(req, job))
@@ -463,6 +486,26 @@ static bool set_flags(int fd, const char *name, const struct image_options *opti
     return true;
 }
 
+bool file_set_direct(struct block *block, bool direct) {
+    if (block->ops != &file_ops)
+        return false;
+    struct file *file = file_of(block);
+    if (file->direct == direct)
+        return true;
+    file_drain(block); /* what waits was made for the other way */
+    set_direct(file, direct);
+    return file->direct == direct;
+}
+
+/* What the storage takes and frees together. */
+static void look_at_storage(struct file *file, const struct stat *st) {
+    int sector = 0;
+    if (S_ISREG(st->st_mode))
+        file->block.discard_unit = (uint32_t)st->st_blksize;
+    else if (!ioctl(file->fd, BLKSSZGET, &sector) && sector > 0)
+        file->block.sector = (uint32_t)sector;
+}
+
 struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool below,
                            const struct image_options *options, char *why, size_t why_len) {
     struct stat st;
@@ -490,6 +533,7 @@ struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool bel
     file->file_size = size;
     file->direct = options->direct;
     file->todo_end = &file->todo;
+    look_at_storage(file, &st);
     return &file->block;
 }
 

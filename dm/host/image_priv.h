@@ -22,6 +22,9 @@ struct block *file_open_fd(struct loop *loop, int fd, const char *name, bool bel
 struct block *nbd_open(struct loop *loop, const char *path, bool below,
                        const struct image_options *options, char *why, size_t why_len);
 
+/* False: the block is not one of file_open, or can't. */
+bool file_set_direct(struct block *block, bool direct);
+
 /* Puts away a block of file_open_fd that no format could use, but not its descriptor. */
 void file_give_back(struct block *file);
 

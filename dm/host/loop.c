@@ -157,9 +157,8 @@ void loop_cancel(struct loop *loop, struct loop_task *task) {
         loop->tasks_end = p;
 }
 
-/* Those that wait now; what they defer waits for the next turn, so that descriptors get theirs. A
- * turn inside a task does the rest of this one's. */
-OUT_OF_LINE static void run_tasks(struct loop *loop) {
+/* Those that wait now. A turn inside a task does the rest of this one's. */
+OUT_OF_LINE static void run_round(struct loop *loop) {
     struct loop_task **end = &loop->running;
     while (*end)
         end = &(*end)->next;
@@ -172,6 +171,17 @@ OUT_OF_LINE static void run_tasks(struct loop *loop) {
         task->queued = false;
         task->run(task->arg);
     }
+}
+
+/*
+ * What tasks defer is done as well: an image that starts requests finishes some at once, whose
+ * answers then need no further look at the descriptors. What those defer waits for the next turn,
+ * so that descriptors get theirs.
+ */
+static void run_tasks(struct loop *loop) {
+    run_round(loop);
+    if (loop->tasks)
+        run_round(loop);
 }
 
 /* ---- turns ---- */

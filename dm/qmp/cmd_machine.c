@@ -46,12 +46,15 @@ static const char *state_name(const struct machine *machine) {
     return names[machine ? machine->state : RUN_PRELAUNCH];
 }
 
+/* PV backends alone serve from their start. */
 static struct json_object *cmd_query_status(struct call *call) {
     const struct machine *machine = call->qmp->machine;
+    bool running = machine ? machine->state == RUN_RUNNING
+                           : call->qmp->config->machine == MACHINE_XENPV;
     struct json_object *status = json_object_new_object();
-    j_add_text(status, "status", state_name(machine));
+    j_add_text(status, "status", running ? "running" : state_name(machine));
     j_add_bool(status, "singlestep", false);
-    j_add_bool(status, "running", machine && machine->state == RUN_RUNNING);
+    j_add_bool(status, "running", running);
     return status;
 }
 

@@ -18,7 +18,7 @@ DEVNUM = 51712
 BACKEND = '/local/domain/0/backend/qdisk/1/%d' % DEVNUM
 FRONTEND = '/local/domain/1/device/vbd/%d' % DEVNUM
 DATA, RING_GFN, DATA_GFN = 0x2100000, 0x2000, 0x2100
-READ, WRITE, FLUSH = 0, 1, 3
+READ, WRITE, BARRIER, FLUSH = 0, 1, 2, 3
 OKAY, ERROR, EOPNOTSUPP = 0, -1, -2
 SECTORS = DISK_BYTES // 512
 
@@ -27,15 +27,21 @@ QEMU_DIFFERS = {
     'unknown_operation': 'answers an unknown operation as a failed one',
     'read_only': 'fails with "Block node is read-only"',
     'indices_jump': 'goes through all that the index says',
+    'indirect_segments': 'takes no indirect segments',
+    'barrier': 'has no barriers',
+    'cd_changes_its_medium': 'keeps the medium that it started with',
+    'alone_serves_without_a_machine': 'takes no indirect segments',
 }
 
 
 class Attached(Started):
     """A plain guest with a connected PV disk of the image that its IDE disk is."""
 
-    def __init__(self, params='aio:DISK', mode='w', connect=True):
+    def __init__(self, params='aio:DISK', mode='w', connect=True, kind='disk', grants='kept',
+                 **kwargs):
         self.params, self.mode, self.connect = params, mode, connect
-        super().__init__(base())
+        self.kind, self.grants = kind, grants
+        super().__init__(base(), **kwargs)
 
     def fill(self, value):
         with open(self.disk, 'wb') as f:
@@ -45,9 +51,9 @@ class Attached(Started):
     def __enter__(self):
         self('running')
         self('timeout', 5000)
-        self('blk-new', DEVNUM, super().fill(self.params), self.mode)
+        self('blk-new', DEVNUM, super().fill(self.params), self.mode, self.kind)
         if self.connect:
-            self('blk-connect')
+            self('blk-connect', DEVNUM, self.grants)
         return self
 
     def page(self, n=0):
@@ -64,6 +70,22 @@ class Attached(Started):
     def serves(self):
         expect(self('blk', 'read', 20, 4, 2) == '0', 'ordinary requests fail afterwards')
         expect(self('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+# As libxl starts it for a PV or PVH guest, and xl devd for any.
+ALONE = ['-xen-domid', '1', '-xen-attach', '-name', 'domain-1', '-nographic', '-M', 'xenpv',
+         '-monitor', '/dev/null', '-serial', '/dev/null', '-parallel', '/dev/null']
+
+
+class Alone(Attached):
+    """PV devices alone: no ioreq server, no machine."""
+
+    def __init__(self, **kwargs):
+        super().__init__(argv=ALONE + ['-qmp', 'unix:DIR/qmp-libxl-1,server=on,wait=off'],
+                         **kwargs)
+
+    def serves(self):
+        expect(self('blk', 'read', 20, 4, 2) == '0', 'ordinary requests fail afterwards')
 
 
 @test
@@ -99,6 +121,115 @@ def test_writes_reach_the_file():
             f.seek(40 * 512)
             expect(f.read(4096) == data, 'the file has other data')
         expect(Drive(s).read(40) == pattern(500), 'the emulated disk has other data')
+
+
+@test
+def test_grants_that_are_not_kept():
+    with Attached(grants='fresh') as s:
+        data = b''.join(pattern(n + 300) for n in range(8))
+        s.poke(data)
+        expect(s.raw(WRITE, 1, 48) == OKAY and s.raw(FLUSH, 0, 0) == OKAY, 'write fails')
+        with open(s.disk, 'rb') as f:
+            f.seek(48 * 512)
+            expect(f.read(4096) == data, 'the file has other data')
+        for sector in (0, 1000, SECTORS - 8):
+            expect(s.raw(READ, 1, sector) == OKAY, 'read at %d fails' % sector)
+            expect(s.page() == b''.join(pattern(sector + n) for n in range(8)), 'other data')
+        expect(s('blk', 'read', 64, 32, 11) == '0', 'many reads fail')
+        s.serves()
+
+
+@test
+def test_indirect_segments():
+    for grants in ('kept', 'fresh'):
+        with Attached(grants=grants) as s:
+            expect(s('blk', 'read', 64, 8, 32) == '0', 'reads of 128 KiB fail')
+            expect(s('blk', 'write', 64, 8, 32) == '0', 'writes of 128 KiB fail')
+            s.serves()
+
+
+@test
+def test_barrier():
+    with Attached() as s:
+        s.poke(pattern(77) * 8)
+        expect(s.raw(BARRIER, 1, 80) == OKAY, 'a write barrier fails')
+        expect(s.raw(READ, 1, 80) == OKAY and s.page()[:512] == pattern(77), 'other data')
+        expect(s.raw(BARRIER, 0, 0) == OKAY, 'an empty barrier fails')
+
+
+@test
+def test_cd_changes_its_medium():
+    with Attached(params='aio:', mode='r', kind='cdrom') as s:
+        expect(s('xs-read', BACKEND + '/sectors') == '0', 'an empty drive has sectors')
+        expect(s.raw(READ, 1, 0) == ERROR, 'an empty drive reads')
+        s('xs-write', BACKEND + '/params', s.disk)
+        s('xs-write', BACKEND + '/params', 'aio:' + s.disk)
+        s('idle', 0.3)
+        expect(int(s('xs-read', BACKEND + '/sectors')) == SECTORS, 'the medium is not announced')
+        expect(s.raw(READ, 1, 8) == OKAY and s.page()[:512] == pattern(8), 'other data')
+        s('xs-write', BACKEND + '/params', 'aio:')
+        s('idle', 0.3)
+        expect(s('xs-read', BACKEND + '/sectors') == '0', 'the ejected medium is still there')
+        expect(s.raw(READ, 1, 0) == ERROR, 'the ejected medium is still read')
+
+
+@test
+def test_starts_over_without_closing():
+    with Attached() as s:
+        s('xs-write', FRONTEND + '/state', 1)
+        s('idle', 0.2)
+        s('blk-connect')
+        s.serves()
+
+
+@test
+def test_closed_by_force():
+    with Attached() as s:
+        s('blk', 'read', 50, 8, 4)
+        s('xs-write', BACKEND + '/online', 0)
+        s('xs-write', BACKEND + '/state', 6)
+        s('idle', 0.2)
+        expect(300 not in s('domain')['bound'], 'its channel is still bound')
+        expect(s('pci', 8) == 0x70008086, 'the guest is not served')
+
+
+# PV devices alone
+
+@test
+def test_alone_serves_without_a_machine():
+    with Alone() as s:
+        expect(not s('domain').get('server'), 'there is an ioreq server')
+        expect(s.raw(READ, 1, 8) == OKAY and s.page()[:512] == pattern(8), 'other data')
+        expect(s('blk', 'write', 64, 32, 11) == '0', 'writes fail')
+        expect(s('blk', 'read', 64, 8, 32) == '0', 'reads of 128 KiB fail')
+        s.serves()
+        expect(s('idle', 0.5)['wakeups'] < 5, 'it does not come to rest')
+
+
+@test
+def test_alone_ends_on_sighup():
+    with Alone() as s:
+        s('blk', 'read', 100, 32, 4)
+        s('kill', 1)
+        expect(s.has_ended() == 'exit 0', 'SIGHUP does not end it')
+
+
+@test
+def test_alone_without_a_disk():
+    with Alone(connect=False) as s:
+        s('xs-rm', BACKEND)
+        s('xs-rm', FRONTEND)
+        s('idle', 0.2)
+        expect(s.has_ended(1) is None, 'it ended')
+
+
+@test
+def test_alone_answers_its_monitor():
+    with Alone() as s:
+        with Qmp(s.qmp_path) as q:
+            expect(q.command('query-status')['status'] == 'running', 'query-status')
+            expect(isinstance(q.command('query-chardev'), list), 'query-chardev')
+            expect(q.command('query-vnc')['enabled'] is False, 'query-vnc')
 
 
 @test

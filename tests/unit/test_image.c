@@ -209,6 +209,24 @@ static void direct(void **unused) {
     block_put(block);
 }
 
+/* Whatever the file system makes of it, each byte is where it was, in pieces of any alignment. */
+static void past_the_cache_and_back(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    uint8_t buf[1025], back[1025];
+    for (unsigned i = 0; i < 6; i++) {
+        image_set_direct(block, i % 2 == 0);
+        memset(buf, (int)(0x40 + i), sizeof(buf));
+        assert_int_equal(write_at(block, 512 + 1024 * i, buf + 1, 1024), 0);
+        image_set_direct(block, i % 3 == 0);
+        assert_int_equal(read_at(block, 512 + 1024 * i, back + 1, 1024), 0);
+        assert_memory_equal(buf + 1, back + 1, 1024);
+        assert_int_equal(read_at(block, 0, back + 1, 512), 0);
+        assert_int_equal(back[1], 0);
+    }
+    block_put(block);
+}
+
 /* ---- sizes ---- */
 
 static void odd_size(void **unused) {
@@ -455,9 +473,9 @@ static void from_descriptor(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct), T(odd_size),
-        T(shrinks_under_io), T(resizes_live), T(no_room_to_grow), T(past_the_end), T(read_only),
-        T(file_cannot_be_written),
+        T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct),
+        T(past_the_cache_and_back), T(odd_size), T(shrinks_under_io), T(resizes_live),
+        T(no_room_to_grow), T(past_the_end), T(read_only), T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
         T(from_descriptor),

@@ -4,7 +4,7 @@
  * a time. A grant reference is a frame number here, so taking the frame away with `balloon` revokes
  * the grant.
  *
- * Not played: rings of more than one page, indirect segments, several queues.
+ * Not played: rings of more than one page, several queues.
  */
 #include "plays.h"
 
@@ -24,6 +24,8 @@
 #define PORT 300u
 #define RING_GFN 0x2000u
 #define DATA_GFN 0x2100u
+#define TABLE_GFN 0x2f00u /* a page of segments for each slot */
+#define MAX_SEGMENTS 32u  /* as many as Linux asks for */
 #define SECTORS_A_PAGE 8u
 
 static blkif_front_ring_t ring;
@@ -95,8 +97,9 @@ static const char *play_new(int argc, char **argv, char *answer) {
     return wait_state(backend, XenbusStateInitWait);
 }
 
-/* What blkfront does then. */
+/* What blkfront does then; "grants" afresh for each request is what older and other ones do. */
 static const char *play_connect(int argc, char **argv, char *answer) {
+    int afresh = argc > 1 && !strcmp(argv[1], "fresh");
     blkif_sring_t *shared = (blkif_sring_t *)hv_ram((uint64_t)RING_GFN * WORLD_PAGE);
     const char *error;
 
@@ -111,7 +114,7 @@ static const char *play_connect(int argc, char **argv, char *answer) {
     put_number(frontend, "ring-ref", RING_GFN);
     put_number(frontend, "event-channel", PORT);
     put(frontend, "protocol", "x86_64-abi");
-    put(frontend, "feature-persistent", "1"); /* Linux: these grants stay, keep them mapped */
+    put(frontend, "feature-persistent", afresh ? "0" : "1");
     put_number(frontend, "state", XenbusStateInitialised);
     error = wait_state(backend, XenbusStateConnected);
     if (!error)
@@ -165,19 +168,42 @@ static const char *wait_response(int timeout_ms) {
     }
 }
 
+static void segment(struct blkif_request_segment *s, unsigned slot, unsigned n) {
+    *s = (struct blkif_request_segment){ .gref = DATA_GFN + slot * MAX_SEGMENTS + n,
+                                         .last_sect = SECTORS_A_PAGE - 1 };
+}
+
+static void indirect(unsigned op, unsigned slot, unsigned segments, uint64_t sector) {
+    blkif_request_indirect_t *r = (void *)RING_GET_REQUEST(&ring, ring.req_prod_pvt);
+    uint64_t table = (uint64_t)(TABLE_GFN + slot) * WORLD_PAGE;
+    struct blkif_request_segment *s = (void *)hv_ram(table);
+
+    memset(r, 0, sizeof *r);
+    r->operation = BLKIF_OP_INDIRECT;
+    r->indirect_op = (uint8_t)op;
+    r->nr_segments = (uint16_t)segments;
+    r->id = slot;
+    r->sector_number = sector;
+    r->indirect_grefs[0] = TABLE_GFN + slot;
+    for (unsigned i = 0; i < segments; i++)
+        segment(&s[i], slot, i);
+    ring.req_prod_pvt++;
+}
+
 static void request(unsigned op, unsigned slot, unsigned segments, uint64_t sector) {
     blkif_request_t *r = RING_GET_REQUEST(&ring, ring.req_prod_pvt);
 
+    if (segments > BLKIF_MAX_SEGMENTS_PER_REQUEST) {
+        indirect(op, slot, segments, sector);
+        return;
+    }
     memset(r, 0, sizeof *r);
     r->operation = (uint8_t)op;
     r->nr_segments = (uint8_t)segments;
     r->id = slot;
     r->sector_number = sector;
     for (unsigned i = 0; i < segments; i++)
-        r->seg[i] =
-            (struct blkif_request_segment){ .gref = DATA_GFN + slot * BLKIF_MAX_SEGMENTS_PER_REQUEST
-                                                    + i,
-                                            .last_sect = SECTORS_A_PAGE - 1 };
+        segment(&r->seg[i], slot, i);
     ring.req_prod_pvt++;
 }
 
@@ -230,9 +256,9 @@ static const char *play_blk(int argc, char **argv, char *answer) {
     if (store_read(path, value, sizeof value) < 0)
         return "the backend has not said how many sectors";
     l.sectors = strtoull(value, NULL, 10);
-    if (!l.depth || l.depth > 32 || !l.segments || l.segments > BLKIF_MAX_SEGMENTS_PER_REQUEST
+    if (!l.depth || l.depth > 32 || !l.segments || l.segments > MAX_SEGMENTS
         || l.sectors / SECTORS_A_PAGE <= l.segments)
-        return "depth 1 to 32, 1 to 11 segments, on a disk that has as much";
+        return "depth 1 to 32, 1 to 32 segments, on a disk that has as much";
     while (l.done < l.n) {
         const char *error;
 
@@ -293,7 +319,7 @@ static const char *play_indices(int argc, char **argv, char *answer) {
 
 const struct play blk_plays[] = {
     { "blk-new", "DEVNUM PARAMS [r|w [disk|cdrom]]", "libxl attaches a PV disk", 2, play_new },
-    { "blk-connect", "[DEVNUM]", "the frontend connects", 0, play_connect },
+    { "blk-connect", "[DEVNUM [fresh]]", "the frontend connects", 0, play_connect },
     { "blk", "read|write|flush [TIMES [DEPTH [SEGMENTS]]]", "requests; how many failed", 1,
       play_blk },
     { "blk-raw", "OP SEGMENTS SECTOR [GREF [FIRST [LAST]]]", "any request; its status", 3,

@@ -113,6 +113,16 @@ static const char *play_memory(int argc, char **argv, char *answer) {
     return NULL;
 }
 
+static const char *play_cpu(int argc, char **argv, char *answer) {
+    struct process_use u;
+
+    (void)argc, (void)argv;
+    if (process_use(dm, &u))
+        return "no such process";
+    sprintf(answer, "{\"cpu_ms\": %.3f, \"wakeups\": %ld}", u.cpu_ms, u.voluntary);
+    return NULL;
+}
+
 static const char *play_idle(int argc, char **argv, char *answer) {
     double seconds = argc ? atof(argv[0]) : 1;
     struct process_use before, after;
@@ -301,6 +311,7 @@ static const char *play_xs_rm(int argc, char **argv, char *answer) {
 static const struct play control_plays[] = {
     { "running", "[SECONDS]", "wait for device-model/N/state", 0, play_running },
     { "memory", "", "of the device model, in KiB", 0, play_memory },
+    { "cpu", "", "what the device model has used until now", 0, play_cpu },
     { "idle", "[SECONDS]", "do nothing; what did the device model do?", 0, play_idle },
     { "kill", "SIGNAL", "send it, by number", 1, play_kill },
     { "wait", "[MS]", "for the device model's end", 0, play_wait },
