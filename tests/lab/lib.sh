@@ -115,7 +115,8 @@ domain_after() {
     [ -n "$now" ] && [ "$now" != $1 ] && [ -n "$(serial_tty)" ]
 }
 
-serial_tty() { xenstore-read /local/domain/$(domid)/serial/0/tty 2>/dev/null; }
+# A PV guest has a console in its place: GUEST_TTY=console/tty.
+serial_tty() { xenstore-read /local/domain/$(domid)/${GUEST_TTY:-serial/0/tty} 2>/dev/null; }
 
 record_serial() {
     until_true 10 serial_tty >/dev/null || return 0    # a guest without a pty serial port
