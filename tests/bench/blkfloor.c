@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The floor of a PV disk: the least program that moves the same pieces of the same file by
- * io_uring, with as many under way. No guest, no ring, no event channel: what a PV disk costs above this is
- * its own and Xen's.
+ * io_uring, with as many under way. No guest, no ring, no event channel: what a PV disk costs above
+ * this is its own and Xen's.
  *
  *     blkfloor FILE read|write BYTES DEPTH TIMES
  *
