@@ -21,7 +21,6 @@
 #include "geometry.h"
 #include "image.h"
 #include "kernel.h"
-#include "netdev.h"
 #include "nics.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
