@@ -86,7 +86,7 @@ under_load() {
     until_true 30 guest_run '[ ! -e /dev/xvda ]' || fail "the disk is still there after block-detach under load"
     xl block-attach guest "format=raw,vdev=xvdb,access=rw,backendtype=qdisk,target=$LAB_WORK/data.img" || fail "block-attach"
     until_true 20 guest_run '[ -b /dev/xvdb ]' || fail "block-attach: the guest has no xvdb"
-    guest_run true >/dev/null       # the shell tells of what it has lost
+    shell_ready     # it may be a new one, that echoes
     [ "$(guest_run 'md5sum </dev/xvdb' 120)" = "$(md5sum <$LAB_WORK/data.img)" ] ||
         fail "xvdb is not the image: $(guest_run 'md5sum </dev/xvdb' 120)"
     note "pvh: detached under load and attached again"

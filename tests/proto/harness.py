@@ -54,7 +54,8 @@ class Started:
             with open(self.disk + suffix, 'wb') as f:
                 f.truncate(DISK_BYTES)
         self.config = {k: self.fill(v) for k, v in config.items()}
-        self.argv = self.fill(kwargs.pop('argv', None)) or libxl_argv.argv(self.config, self.directory)
+        argv = kwargs.pop('argv', None)
+        self.argv = self.fill(argv) if argv else libxl_argv.argv(self.config, self.directory)
         self.qmp_path = os.path.join(self.directory, 'qmp-libxl-1')
         self.stat_path = os.path.join(self.directory, 'qmp-libxenstat-1')
         sockets = [] if 'qmp_fd' in self.config or 'argv' in kwargs else [self.qmp_path]

@@ -36,6 +36,7 @@ QEMU_DIFFERS = {
 
 class Attached(Started):
     """A plain guest with a connected PV disk of the image that its IDE disk is."""
+    kind, grants = 'disk', 'kept'
 
     def __init__(self, params='aio:DISK', mode='w', connect=True, kind='disk', grants='kept',
                  **kwargs):
