@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Paths, messages, and building a file only when its inputs changed."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -50,18 +52,41 @@ def digest(*inputs):
     return total.hexdigest()
 
 
+@contextlib.contextmanager
+def _alone(folder):
+    """Two labs that start together build each image once. Builds nest: the lock is taken once."""
+    if _alone.held:
+        yield
+        return
+    with open(folder / ".lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _alone.held = True
+        try:
+            yield
+        finally:
+            _alone.held = False
+
+
+_alone.held = False
+
+
 def built(path, key, make):
     """Calls make(temporary path) unless path was made from the inputs that key stands for."""
     stamp = path.with_name(path.name + ".key")
-    if path.exists() and stamp.exists() and stamp.read_text() == key:
-        return path
-    say(f"building {path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        make(fresh)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    stamp.write_text(key)
+    with _alone(path.parent):
+        if path.exists() and stamp.exists() and stamp.read_text() == key:
+            return path
+        say(f"building {path.name}")
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh_stamp = stamp.with_name(f".{stamp.name}.{os.getpid()}")
+        try:
+            make(fresh)
+            stamp.unlink(missing_ok=True)
+            os.replace(fresh, path)
+            fresh_stamp.write_text(key)     # files here may be hard links: none is written in place
+            os.replace(fresh_stamp, stamp)
+        finally:
+            fresh.unlink(missing_ok=True)
+            fresh_stamp.unlink(missing_ok=True)
     return path

@@ -17,7 +17,7 @@ from .cpio import Tree
 MODULES = """
 ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 crc32c_generic vfat nls_ascii nls_cp437 loop
 xen-blkfront xen-netfront xen-kbdfront
-8139cp 8139too e1000 e1000e virtio_net
+8139cp 8139too e1000 e1000e virtio_pci virtio_net
 uhci-hcd ehci-pci xhci-pci usbhid hid-generic usb-storage
 psmouse atkbd i8042 evdev mousedev
 bochs cirrus button floppy lp parport_pc af_packet

@@ -57,6 +57,7 @@ class Machine:
     """One run of it. share_in is read-only for dom0; what dom0 leaves in share_out stays."""
 
     def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=()):
+        self.share = share_in
         self.xen_log = share_out / "xen.log"
         xen, linux, initramfs = dom0.build()
         nic = "none"
