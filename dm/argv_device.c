@@ -238,7 +238,7 @@ bool check_device(struct parse *p, const struct config_device *device) {
         [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
         [DEVICE_NIC] = {"netdev", "mac", "romfile"},
         [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
-        [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "chardev"},
+        [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "chardev", "serial", "removable"},
         [DEVICE_XEN] = {"device-id", "hostaddr", "permissive"},
         [DEVICE_SERIAL] = {"chardev", "index"},
         [DEVICE_VIRTIO] = {"chardev", "name"},
@@ -262,8 +262,22 @@ bool check_device(struct parse *p, const struct config_device *device) {
            parse_fail(p, "-device %s: bus=%s: the PC has one PCI bus, pci.0", o->text, bus);
 }
 
+/* The medium of a USB disk; those of other disks are resolve_disks's. */
+static bool take_drive(struct parse *p, const struct config_device *device) {
+    const char *id = opts_get(device->opts, "drive");
+    struct config_drive *drive = id ? find_drive(p, id) : NULL;
+    if (device->kind != DEVICE_USB || !id)
+        return true;
+    if (!drive)
+        return parse_fail(p, "-device %s: there is no drive \"%s\"", device->opts->text, id);
+    if (drive->used || drive->interface != IF_NONE)
+        return parse_fail(p, "-device %s: drive \"%s\" is in use already", device->opts->text, id);
+    drive->used = true;
+    return true;
+}
+
 static bool resolve_device(struct parse *p, struct config_device *device) {
-    if (!check_device(p, device))
+    if (!check_device(p, device) || !take_drive(p, device))
         return false;
     const char *netdev = opts_get(device->opts, "netdev");
     const char *chardev = opts_get(device->opts, "chardev");

@@ -101,7 +101,7 @@ struct config_drive {
     const struct opts *opts;
 };
 
-enum config_disk_kind { DISK_IDE, DISK_FLOPPY, DISK_SCSI, DISK_AHCI };
+enum config_disk_kind { DISK_IDE, DISK_FLOPPY, DISK_SCSI, DISK_AHCI, DISK_USB };
 
 /* An emulated drive on its connector: from -drive if=ide|floppy, or from -device with its
  * medium. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images into drives: IDE, AHCI, floppy. See drives.h.
+ * Images into drives: IDE, AHCI, floppy, USB. See drives.h.
  */
 #include "drives.h"
 
@@ -120,8 +120,8 @@ static const struct drive_ops cd_ops = {.locked = ata_cd_locked, .change = ata_c
 static const struct drive_ops floppy_ops = {.change = fdc_change};
 
 /* For the monitor: `dev` is the chip's side of a drive whose medium can be changed, or NULL. */
-static void list_drive(struct board *b, const struct config_disk *disk, struct block *block,
-                       void *dev) {
+static struct drive *list_drive(struct board *b, const struct config_disk *disk,
+                                struct block *block, void *dev) {
     struct machine *m = b->machine;
     const struct config_drive *medium = disk->drive;
     struct drive *drive = mem_new(sizeof(*drive));
@@ -145,6 +145,7 @@ static void list_drive(struct board *b, const struct config_disk *disk, struct b
     if (!dev && block)
         drive->held = block_get(block);
     append(m, drive);
+    return drive;
 }
 
 void drives_list(struct board *b) {
@@ -198,6 +199,37 @@ bool drives_add_ahci(struct board *b, const struct config_device *device) {
     board_add(b, &ahci_device, ahci, *device->id ? device->id : "ahci");
     list_ahci(b, device, ahci);
     return true;
+}
+
+/* ---- USB ---- */
+
+struct drive *drives_add_usb(struct board *b, const struct config_device *device) {
+    const struct opts *o = device->opts;
+    const char *id = opts_get(o, "drive");
+    struct config_disk disk = {.kind = DISK_USB, .qdev_id = "", .opts = o};
+    struct block *block = NULL;
+    disk.drive = id ? config_drive(b->machine->config, id) : NULL;
+    if (!id) {
+        refuse_disk(b, &disk, "a disk needs drive=");
+    } else if (!disk.drive || !disk.drive->file) {
+        refuse_disk(b, &disk, "there is no drive of that name with a medium");
+    } else if (machine_drive(b->machine, id)) {
+        refuse_disk(b, &disk, "the drive is in use already");
+    } else if (load(b, &disk, &block)) {
+        struct drive *drive = list_drive(b, &disk, block, NULL);
+        block_put(block);
+        return drive;
+    }
+    return NULL;
+}
+
+void drives_remove_usb(struct board *b, struct drive *drive) {
+    struct drive **p = &b->machine->drives;
+    while (*p != drive)
+        p = &(*p)->next;
+    *p = drive->next;
+    block_put(drive->held);
+    drive_free(drive);
 }
 
 /* ---- floppies ---- */

@@ -28,6 +28,11 @@ void drives_list(struct board *board);
 /* An AHCI controller with its drives. False with board->why. */
 bool drives_add_ahci(struct board *board, const struct config_device *device);
 
+/* The drive= of a USB disk, opened and listed; NULL with board->why. The list holds a reference:
+ * removed after the disk is. */
+struct drive *drives_add_usb(struct board *board, const struct config_device *device);
+void drives_remove_usb(struct board *board, struct drive *drive);
+
 /* The same three for the floppy controller. */
 bool drives_open_floppies(struct board *board, struct fdc_pins *pins);
 void drives_opened_floppies(struct fdc_pins *pins);

@@ -14,9 +14,11 @@
 #include "config.h"
 #include "core/bits.h"
 #include "core/mem.h"
+#include "drives.h"
 #include "pc/acpi_gpe.h"
 #include "usb/hid.h"
 #include "usb/hub.h"
+#include "usb/storage.h"
 #include "usb/uhci.h"
 
 enum { ID_LEN = 64, PATH_LEN = 32 };
@@ -35,8 +37,10 @@ struct usb_plugged {
     struct usb_plugged *next;
     struct usb_host *host;
     struct usb_device *dev;
+    struct drive *drive; /* a disk's, or NULL */
     char id[ID_LEN]; /* of the -device, or bus and port */
     char serial[ID_LEN];
+    bool own_serial; /* of the -device: as it is */
 };
 
 static bool refuse(struct board *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -155,91 +159,156 @@ static void plug_in(struct board *b, struct usb_host *host, struct usb_port *por
         snprintf(p->id, sizeof(p->id), "%s", id);
     else
         snprintf(p->id, sizeof(p->id), "%.40s/%.20s", host->bus, path);
+    if (p->drive && *id)
+        p->drive->qdev_id = p->id;
     unsigned devfn = host->fn->devfn;
     size_t n = strlen(p->serial);
-    snprintf(p->serial + n, sizeof(p->serial) - n, "-0000:00:%02x.%u-%.20s", devfn >> 3, devfn & 7,
-             path);
+    if (!p->own_serial)
+        snprintf(p->serial + n, sizeof(p->serial) - n, "-0000:00:%02x.%u-%.20s", devfn >> 3,
+                 devfn & 7, path);
     p->dev->id = p->id;
     board_add(b, p->dev->ops->chip, p->dev, p->id);
     p->next = b->usb_plugged;
     b->usb_plugged = p;
 }
 
+enum { A_HUB = HID_KINDS, A_DISK };
+
 static const struct usb_kind {
     const char *name;
     const char *plain;  /* in -usbdevice, or NULL */
     const char *serial; /* the first part of its serial number */
-    enum hid_kind hid;  /* HID_KINDS: a hub */
+    unsigned what;      /* enum hid_kind, A_HUB, A_DISK */
 } kinds[] = {
     {"usb-tablet", "tablet", "28754", HID_TABLET},
     {"usb-mouse", "mouse", "89126", HID_MOUSE},
     {"usb-kbd", "keyboard", "68284", HID_KEYBOARD},
-    {"usb-hub", NULL, "314159", HID_KINDS},
+    {"usb-storage", NULL, "1", A_DISK},
+    {"usb-hub", NULL, "314159", A_HUB}, /* the last */
 };
 
-static struct usb_plugged *make(struct board *b, const struct usb_kind *kind) {
+static bool make_disk(struct board *b, struct usb_plugged *p, const struct config_device *device) {
+    const char *serial = opts_get(device->opts, "serial");
+    bool removable = false;
+    if (!opts_bool(device->opts, "removable", &removable, b->why, b->why_len))
+        return false;
+    p->drive = drives_add_usb(b, device);
+    if (!p->drive)
+        return false;
+    p->own_serial = serial != NULL;
+    if (serial)
+        snprintf(p->serial, sizeof(p->serial), "%s", serial);
+    p->dev = storage_new(&(struct storage_pins){
+        .block = p->drive->block, .removable = removable, .serial = p->serial});
+    return true;
+}
+
+/* What only a disk knows what to do with. */
+static bool keys_fit(struct board *b, const struct usb_kind *kind,
+                     const struct config_device *device) {
+    static const char *const keys[] = {"drive", "serial", "removable"};
+    for (unsigned i = 0; device && kind->what != A_DISK && i < ARRAY_LEN(keys); i++)
+        if (opts_get(device->opts, keys[i]))
+            return refuse(b, "%s: %s= is not implemented", kind->name, keys[i]);
+    return true;
+}
+
+static struct usb_plugged *make(struct board *b, const struct usb_kind *kind,
+                                const struct config_device *device) {
     struct usb_plugged *p = mem_new(sizeof(*p));
     snprintf(p->serial, sizeof(p->serial), "%s", kind->serial);
-    if (kind->hid == HID_KINDS)
+    if (kind->what == A_DISK) {
+        if (!make_disk(b, p, device)) {
+            mem_free(p);
+            return NULL;
+        }
+    } else if (kind->what == A_HUB) {
         p->dev = hub_new(NULL, p->serial);
-    else
-        p->dev = hid_new(&(struct hid_pins){.kind = kind->hid, .input = b->machine->input,
-                                            .clock = b->machine->clock, .serial = p->serial});
+    } else {
+        p->dev = hid_new(&(struct hid_pins){
+            .kind = (enum hid_kind)kind->what, .input = b->machine->input,
+            .clock = b->machine->clock, .serial = p->serial});
+    }
     return p;
 }
 
-static void unmake(struct usb_plugged *p) {
+static void unmake(struct board *b, struct usb_plugged *p) {
     p->dev->ops->chip->free(p->dev);
+    if (p->drive)
+        drives_remove_usb(b, p->drive);
     mem_free(p);
 }
 
-/* Into that port, which was found by find_place. */
+/* Into that port. Takes `p`. */
 static bool attach(struct board *b, struct usb_host *host, struct usb_port *port,
-                   const struct usb_kind *kind, const char *id) {
-    if (b->machine->device_count == MACHINE_DEVICES)
+                   const struct usb_kind *kind, struct usb_plugged *p, const char *id) {
+    if (b->machine->device_count == MACHINE_DEVICES) {
+        unmake(b, p);
         return refuse(b, "%s: the machine has %d devices already", kind->name, MACHINE_DEVICES);
-    struct usb_plugged *p = make(b, kind);
+    }
     plug_in(b, host, port, p, id);
     if (usb_attach(port, p->dev))
         return true;
     board_remove(b, p->dev);
     b->usb_plugged = p->next;
-    unmake(p);
+    unmake(b, p);
     return refuse(b, "%s: port %u of \"%s\" is taken, or is not for a device of this speed",
                   kind->name, port->number + 1, host->bus);
 }
 
-/* The last root port of a small controller becomes a hub's before it is used up. */
-static bool save_last_port(struct board *b, struct usb_host *host, const struct usb_kind *kind) {
-    if (host->port_count > UHCI_PORTS || kind->hid == HID_KINDS || free_roots(host) != 1)
-        return true;
-    return attach(b, host, usb_find_port(host->ports, host->port_count, NULL),
-                  &kinds[ARRAY_LEN(kinds) - 1], "");
+static bool has_hub(const struct usb_host *host) {
+    bool found = false;
+    for (unsigned i = 0; i < host->port_count; i++)
+        found |= host->ports[i].device && host->ports[i].device->ops->port;
+    return found;
 }
 
-static bool place(struct board *b, const struct usb_kind *kind, const char *bus, const char *path,
-                  const char *id) {
+/* The last root port of a small controller becomes a hub's before it is used up. */
+static bool save_last_port(struct board *b, struct usb_host *host, const struct usb_kind *kind) {
+    const struct usb_kind *hub = &kinds[ARRAY_LEN(kinds) - 1];
+    if (host->port_count > UHCI_PORTS || kind == hub || free_roots(host) != 1 || has_hub(host))
+        return true;
+    return attach(b, host, usb_find_port(host->ports, host->port_count, NULL), hub,
+                  make(b, hub, NULL), "");
+}
+
+static struct usb_port *find_place(struct board *b, struct usb_host *host,
+                                   const struct usb_kind *kind, const char *path) {
+    if (!path && !save_last_port(b, host, kind))
+        return NULL;
+    struct usb_port *port = usb_find_port(host->ports, host->port_count, path);
+    if (!port)
+        refuse(b, "%s: there is no %s%s on \"%s\"", kind->name, path ? "port " : "free port",
+               path ? path : "", host->bus);
+    return port;
+}
+
+static bool place(struct board *b, const struct usb_kind *kind,
+                  const struct config_device *device) {
+    const char *bus = device ? opts_get(device->opts, "bus") : NULL;
+    const char *path = device ? opts_get(device->opts, "port") : NULL;
     struct usb_host *host = bus ? find_bus(b, bus) : b->usb_hosts;
     if (!host && bus)
         return refuse(b, "%s: there is no USB bus \"%s\"", kind->name, bus);
     if (!host)
         return refuse(b, "%s: there is no USB controller (usb=1, usbversion= or usbctrl=)",
                       kind->name);
-    if (!path && !save_last_port(b, host, kind))
+    struct usb_plugged *p = make(b, kind, device);
+    if (!p)
         return false;
-    struct usb_port *port = usb_find_port(host->ports, host->port_count, path);
-    if (!port)
-        return refuse(b, "%s: there is no %s%s on \"%s\"", kind->name,
-                      path ? "port " : "free port", path ? path : "", host->bus);
-    return attach(b, host, port, kind, id);
+    struct usb_port *port = find_place(b, host, kind, path);
+    if (!port) {
+        unmake(b, p);
+        return false;
+    }
+    return attach(b, host, port, kind, p, device ? device->id : "");
 }
 
 bool usb_add_device(struct board *b, const struct config_device *device) {
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(kinds[i].name, device->name))
-            return id_fits(b, device) &&
-                   place(b, &kinds[i], opts_get(device->opts, "bus"),
-                         opts_get(device->opts, "port"), device->id);
+            return id_fits(b, device) && keys_fit(b, &kinds[i], device) &&
+                   place(b, &kinds[i], device);
     config_refuse(device, b->why, b->why_len);
     return false;
 }
@@ -247,7 +316,7 @@ bool usb_add_device(struct board *b, const struct config_device *device) {
 bool usb_add_named(struct board *b, const char *name) {
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
         if (kinds[i].plain && !strcmp(kinds[i].plain, name))
-            return place(b, &kinds[i], NULL, NULL, "");
+            return place(b, &kinds[i], NULL);
     return refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse and "
                   "keyboard", name);
 }
@@ -294,7 +363,7 @@ static void remove_plugged(struct board *b, struct usb_plugged *p) {
         at = &(*at)->next;
     *at = p->next;
     board_remove(b, p->dev);
-    unmake(p);
+    unmake(b, p);
 }
 
 static bool is_behind(const struct usb_plugged *p, const struct usb_device *hub) {

@@ -277,6 +277,69 @@ def test_placed(q, seen):
         DEVFN = before
 
 
+class Disk:
+    """A driver of mass storage at address 5, its bulk endpoints 1 in and 2 out."""
+
+    def __init__(self, usb):
+        self.usb, self.q = usb, usb.q
+
+    def command(self, cdb, n=0, out=None):
+        """The data of an IN command; residue and status."""
+        q, length, data = self.q, len(out) if out else n, 0x51000
+        cbw = struct.pack('<4sIIBBB16s', b'USBC', 0x1234, length, 0 if out else 0x80, 0, len(cdb), bytes(cdb))
+        q.memwrite(0x50000, cbw)
+        expect(self.usb.submit((OUT, 5, 2, 31, 0x50000))[0] & (ACTIVE | STALLED), 0, 'CBW')
+        if out:
+            q.memwrite(data, out)
+        for at in range(0, length, 64):
+            pid, ep = (OUT, 2) if out else (IN, 1)
+            status = self.usb.submit((pid, 5, ep, min(64, length - at), data + at))[0]
+            if status & STALLED:
+                expect(self.usb.control(5, 2, 1, 0, 0x81, 0), b'', 'the halt is cleared')
+                break
+        self.usb.submit((IN, 5, 1, 13, 0x50100))
+        signature, tag, residue, status = struct.unpack('<4sIIB', q.memread(0x50100, 13))
+        expect((signature, tag), (b'USBS', 0x1234), 'CSW')
+        return (b'' if out or not n else q.memread(data, n)), residue, status
+
+    def ready(self):
+        for _ in range(3): # power on, reset
+            if self.command([0] * 6)[2] == 0:
+                return
+            self.command([3, 0, 0, 0, 18, 0], 18)
+        raise Failure('never ready')
+
+
+def find_disk(q):
+    u = Usb(q)
+    u.start()
+    u.reset_port()
+    u.configure()
+    return Disk(u)
+
+
+@test('-nodefaults', '-usb', '-drive', 'if=none,id=stick,format=raw,file=DISK',
+      '-device', 'usb-storage,id=s,drive=stick,serial=ABC')
+def test_storage(q, seen):
+    """Bulk-Only Transport 1.0; SBC-2."""
+    disk = find_disk(q)
+    disk.ready()
+    data, residue, status = disk.command([0x12, 0, 0, 0, 36, 0], 36)
+    seen['INQUIRY, type and length'] = (data[0], data[4], residue, status)
+    capacity = disk.command([0x25] + [0] * 9, 8)
+    seen['READ CAPACITY'] = capacity
+    seen['page 80'] = disk.command([0x12, 1, 0x80, 0, 7, 0], 7)
+    pattern = bytes(range(256)) * 4
+    seen['WRITE(10)'] = disk.command([0x2a, 0, 0, 0, 0, 5, 0, 0, 2, 0], out=pattern)
+    seen['SYNCHRONIZE CACHE'] = disk.command([0x35] + [0] * 9)
+    data, residue, status = disk.command([0x28, 0, 0, 0, 0, 5, 0, 0, 2, 0], 1024)
+    expect((data == pattern, residue, status), (True, 0, 0), 'READ(10)')
+    sectors = struct.unpack('>I', capacity[0][:4])[0] + 1
+    seen['past the end'] = disk.command([0x28] + list(struct.pack('>BIBHB', 0, sectors, 0, 1, 0)), 512)[2]
+    sense = disk.command([3, 0, 0, 0, 18, 0], 18)[0]
+    seen['its sense'] = (sense[2], sense[12], sense[13])
+
+
 @test('-nodefaults')
 def test_hot_plug(q, seen):
     """device_add and device_del as libxl says them (usbctrl=, usbdev=)."""
@@ -356,6 +419,31 @@ def test_plug_before_start(q, seen):
 
 # What the other one has no ports for: Xen's hot-plug registers.
 qtest_pc.REASONS['hot_plug'] = qtest_pc.REASONS['plug_before_start'] = {'failure': 'QEMU has Xen\'s hot-plug ports only under Xen'}
+
+
+@test('-nodefaults', '-usb', '-drive', 'if=none,id=stick,format=raw,file=DISK')
+def test_storage_hot_plug(q, seen):
+    """A disk that comes and goes; its drive is the monitor's while it is there."""
+    def drives():
+        return [(d['device'], d.get('qdev')) for d in q.qmp('query-block') if d['device'] == 'stick' and d.get('qdev')]
+    for _ in range(3):
+        expect(drives(), [], 'before')
+        q.qmp('device_add', driver='usb-storage', id='s', drive='stick', removable=True)
+        expect(drives(), [('stick', 's')], 'the drive is listed')
+        for drive, name in (('stick', 't'), ('nothing', 't'), (None, 't')):
+            try:
+                q.qmp('device_add', driver='usb-storage', id=name, **({'drive': drive} if drive else {}))
+            except QtestError:
+                continue
+            raise Failure('drive %s was plugged in' % drive)
+        disk = find_disk(q)
+        disk.ready()
+        expect(disk.command([0x12, 0, 0, 0, 36, 0], 36)[0][1], 0x80, 'removable')
+        q.qmp('device_del', id='s')
+        expect(q.inw(PORT) & 1, 0, 'gone')
+
+
+qtest_pc.REASONS['storage_hot_plug'] = {'failure': 'QEMU names the path of the device'}
 
 if __name__ == '__main__':
     qtest_pc.main()
