@@ -136,9 +136,18 @@ bool msix_enabled(const struct msix *msix) {
     return msix_control(msix) & MSIX_ENABLE;
 }
 
+/*
+ * No interrupt has vector 0: under Xen a guest gives such a message to an event channel instead
+ * (a pirq), masks it there, and leaves the entry as the BIOS did, masked.
+ */
+static bool to_event_channel(const uint8_t *entry) {
+    return load_le32(entry) >> 20 == 0xfee && !entry[MSIX_DATA];
+}
+
 static bool msix_masked(const struct msix *msix, unsigned vector) {
+    const uint8_t *entry = &msix->table[vector * MSIX_ENTRY];
     return msix_control(msix) & MSIX_FUNCTION_MASK ||
-           msix->table[vector * MSIX_ENTRY + MSIX_VECTOR_CONTROL] & MSIX_MASKED;
+           (entry[MSIX_VECTOR_CONTROL] & MSIX_MASKED && !to_event_channel(entry));
 }
 
 static void msix_fire(struct msix *msix, unsigned vector) {
