@@ -94,7 +94,8 @@ under_load() {
 
 a_pv_guest() {
     local id
-    pv_cfg pv "$(hd xvda $LAB_WORK/data.img)" "$(cd_rom xvdc $LAB_WORK/one.iso)"
+    pv_cfg pv "$(hd xvda $LAB_WORK/data.img)" \
+        "'format=raw,vdev=xvdc,access=ro,devtype=cdrom,backendtype=qdisk,target=$LAB_WORK/one.iso'"
     guest_boot
     id=$(domid)
     [ "$(guest_run 'md5sum </dev/xvda' 120)" = "$(md5sum <$LAB_WORK/data.img)" ] || fail "the PV guest's disk is not the image"
