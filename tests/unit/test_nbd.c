@@ -25,7 +25,9 @@
 #include <unistd.h>
 
 #include "core/bits.h"
+#include "core/clock.h"
 #include "core/log.h"
+#include "core/throttle.h"
 #include "image.h"
 #include "loop.h"
 #include "nbd_url.h"
@@ -533,6 +535,84 @@ static void requests_survive_a_restart(void **unused) {
     block_put(block);
 }
 
+/* A guest that reads all of a disk with a limit, many requests at a time, each in several pieces.
+ * The server is killed in the middle of it, and its socket file stays and refuses for some attempts;
+ * the limit lets new requests through meanwhile. */
+struct reading {
+    struct asked asked;
+    struct iovec pieces[4];
+    uint8_t buf[32768];
+};
+
+static void read_next(struct block *block, struct reading *r, uint64_t offset) {
+    size_t piece = sizeof(r->buf) / ARRAY_LEN(r->pieces);
+    for (unsigned i = 0; i < ARRAY_LEN(r->pieces); i++)
+        r->pieces[i] = (struct iovec){r->buf + i * piece, piece};
+    r->asked.err = -1;
+    r->asked.req = (struct block_req){.op = BLOCK_READ, .offset = offset, .len = sizeof(r->buf),
+                                      .iov = r->pieces, .niov = ARRAY_LEN(r->pieces),
+                                      .done = done, .owner = &r->asked};
+    block_submit(block, &r->asked.req);
+}
+
+static void fill_disk(uint64_t size) {
+    int fd = open(disk, O_WRONLY);
+    for (uint32_t block[128], at = 0; at < size; at += sizeof(block)) {
+        for (unsigned i = 0; i < ARRAY_LEN(block); i++)
+            block[i] = at + i;
+        assert_int_equal(write(fd, block, sizeof(block)), (ssize_t)sizeof(block));
+    }
+    close(fd);
+}
+
+static void check_read(const struct reading *r) {
+    for (uint32_t i = 0, word; i < sizeof(r->buf); i += sizeof(word)) {
+        memcpy(&word, r->buf + i, sizeof(word));
+        assert_int_equal(word, (uint32_t)r->asked.req.offset + i / 512 * 512 + i % 512 / 4);
+    }
+}
+
+static void stale_socket_under_a_limit(void **unused) {
+    (void)unused;
+    static struct reading readings[16];
+    struct clock *clock = clock_new(loop_monotonic, NULL);
+    struct throttle_limits limits = {0};
+    limits.limit[THROTTLE_BPS][THROTTLE_TOTAL].avg = 2 * SIZE;
+    fill_disk(SIZE);
+    serve_disk();
+    struct block *block = open_image();
+    block_throttle(block, clock, &limits);
+    uint64_t asked = 0, read = 0, refused_until = 0, end = loop_monotonic(NULL) + 20 * NS_PER_SEC;
+    for (unsigned i = 0; i < ARRAY_LEN(readings); i++, asked += sizeof(readings[i].buf))
+        read_next(block, &readings[i], asked);
+    while (read < SIZE && loop_monotonic(NULL) < end) {
+        loop_once(loop, clock, 10 * NS_PER_MS);
+        for (unsigned i = 0; i < ARRAY_LEN(readings); i++) {
+            struct reading *r = &readings[i];
+            if (r->asked.err < 0 || !r->asked.req.len)
+                continue;
+            assert_int_equal(r->asked.err, 0);
+            check_read(r);
+            read += sizeof(r->buf);
+            r->asked.req.len = 0;
+            if (asked < SIZE)
+                read_next(block, r, asked);
+            asked += sizeof(r->buf);
+        }
+        if (!refused_until && read >= SIZE / 2) {
+            kill_server();
+            refused_until = loop_monotonic(NULL) + 500 * NS_PER_MS;
+        } else if (listener < 0 && loop_monotonic(NULL) >= refused_until) {
+            serve_disk();
+        }
+    }
+    assert_int_equal(read, SIZE);
+    assert_int_equal(said("the server is gone"), 1);
+    assert_int_equal(said("the server is back"), 1);
+    block_put(block);
+    clock_free(clock);
+}
+
 /* Nothing was asked, and yet a restart doesn't go unnoticed. */
 static void idle_over_a_restart(void **unused) {
     (void)unused;
@@ -685,7 +765,8 @@ int main(void) {
         T(urls), T(reads_and_writes), T(scatters), T(many_at_once), T(over_tcp),
         T(read_only_export), T(qcow2_over_nbd),
         T(errors_of_the_server), T(nobody_there), T(rubbish), T(cut_short),
-        T(requests_survive_a_restart), T(idle_over_a_restart), T(unflushed_writes_are_told),
+        T(requests_survive_a_restart), T(stale_socket_under_a_limit),
+        T(idle_over_a_restart), T(unflushed_writes_are_told),
         T(flushes_in_flight), T(gives_up), T(silent_server), T(leaving_does_not_wait),
         T(comes_back_smaller),
     };
