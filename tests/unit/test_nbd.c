@@ -536,8 +536,8 @@ static void requests_survive_a_restart(void **unused) {
 }
 
 /* A guest that reads all of a disk with a limit, many requests at a time, each in several pieces.
- * The server is killed in the middle of it, and its socket file stays and refuses for some attempts;
- * the limit lets new requests through meanwhile. */
+ * The server is killed in the middle of it, and its socket file stays and refuses for some
+ * attempts; the limit lets new requests through meanwhile. */
 struct reading {
     struct asked asked;
     struct iovec pieces[4];
