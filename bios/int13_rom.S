@@ -5,6 +5,8 @@
  * int13.h whole. Which drive a BIOS number means is asked of the firmware (function 48h: the device
  * parameter table extension). What is not such a read, and what fails, is the firmware's to do.
  */
+#include "rom_head.h"
+
         .section .rodata
         .code16
         .balign 16
@@ -22,28 +24,7 @@
         .set    LOCALS, 52
         .set    SAVED_EDX, LOCALS + 4 + 20
 
-int13_rom:
-        .byte   0x55, 0xaa
-        .byte   (int13_rom_end - int13_rom) / 512
-        jmp     init
-        .org    int13_rom + 0x18
-        .word   0                       /* no PCI data */
-        .word   int13_rom_pnp - int13_rom
-
-        .balign 16
-int13_rom_pnp:
-        .ascii  "$PnP"
-        .byte   1                       /* revision */
-        .byte   0x20 / 16
-        .word   0                       /* no other header */
-        .byte   0
-        .byte   0                       /* checksum */
-        .long   0                       /* device id */
-        .word   maker - int13_rom
-        .word   product - int13_rom
-        .byte   0, 0, 0                 /* device type */
-        .byte   0                       /* device indicators */
-        .word   0, 0, 0, 0, 0           /* nothing to boot or to connect */
+        rom_head int13_rom, "0"
 
 maker:  .asciz  "hvm-dm"
 product:

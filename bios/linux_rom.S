@@ -5,6 +5,8 @@
  * already put into its table; it hands the descriptors to fw_cfg's DMA one by one and jumps to the
  * kernel's set-up code (Documentation/arch/x86/boot.rst, "Running the kernel").
  */
+#include "rom_head.h"
+
         .section .rodata
         .code16
         .balign 16
@@ -16,32 +18,7 @@
         .set    DMA_HIGH, 0x514
         .set    DMA_LOW, 0x518
 
-linux_rom:
-        .byte   0x55, 0xaa
-        .byte   (linux_rom_end - linux_rom) / 512
-        jmp     init                    /* offset 3: called once, before booting */
-        .org    linux_rom + 0x18
-        .word   0                       /* no PCI data */
-        .word   linux_rom_pnp - linux_rom
-
-        .balign 16
-linux_rom_pnp:
-        .ascii  "$PnP"
-        .byte   1                       /* revision */
-        .byte   0x20 / 16
-        .word   0                       /* no other header */
-        .byte   0
-        .byte   0                       /* checksum */
-        .long   0                       /* device id */
-        .word   maker - linux_rom
-        .word   product - linux_rom
-        .byte   0, 0, 0                 /* device type */
-        .byte   0                       /* device indicators */
-        .word   0                       /* boot connection vector */
-        .word   0                       /* disconnect vector */
-        .word   boot - linux_rom        /* bootstrap entry vector */
-        .word   0
-        .word   0                       /* static resources */
+        rom_head linux_rom, "boot - linux_rom"
 
         .balign 16
 linux_rom_table:
