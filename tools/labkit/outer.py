@@ -5,6 +5,7 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import time
 
 from . import dom0
 from .common import Trouble, say
@@ -22,41 +23,48 @@ DOM0_LINE = "console=hvc0 panic=1 mitigations=off quiet loglevel=5 random.trust_
 # What the hypervisor's log says when it or dom0 dies.
 DEATH = ("Panic on CPU", "Kernel panic", "Domain 0 crashed", "BUG: ", "FATAL TRAP")
 
-LOCK = pathlib.Path(os.environ.get("LAB_LOCK") or "/tmp/lab.lock")
+LOCKS = (os.environ.get("LAB_LOCK") or "/tmp/lab.lock").split(":")
 
 
 def lock():
-    """Waits until no other lab runs here; two at once would slow each other into time-outs."""
+    """Waits until no other lab runs here; two at once on few cores slow each other into time-outs.
+    $LAB_LOCK may name several files, with colons between them: as many labs may run at once."""
     if _held_by_parent():
         return None
-    held = open(LOCK, "a")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"waiting for another lab to end ({LOCK})")
-        fcntl.flock(held, fcntl.LOCK_EX)
-    return held
+    files = [open(path, "a") for path in LOCKS]
+    waiting = False
+    while True:
+        for held in files:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return held
+            except BlockingIOError:
+                pass
+        if not waiting:
+            say(f"waiting for another lab to end ({', '.join(LOCKS)})")
+        waiting = True
+        time.sleep(0.5)
 
 
 def _held_by_parent():
     """True under `flock LOCK tools/lab ...`: flock(1) leaves its descriptor open for us."""
-    if not LOCK.exists():
-        return False
-    want = LOCK.stat()
+    wanted = [(s.st_dev, s.st_ino) for s in (os.stat(path) for path in LOCKS if os.path.exists(path))]
     for number in os.listdir("/proc/self/fd"):
         try:
             have = os.fstat(int(number))
         except OSError:
             continue
-        if (have.st_dev, have.st_ino) == (want.st_dev, want.st_ino):
+        if (have.st_dev, have.st_ino) in wanted:
             return True
     return False
 
 
 class Machine:
-    """One run of it. share_in is read-only for dom0; what dom0 leaves in share_out stays."""
+    """One run of it. share_in is read-only for dom0; what dom0 leaves in share_out stays. With
+    icount an instruction takes one nanosecond of its time, so its times are counts."""
 
-    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=()):
+    def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=(),
+                 icount=False):
         self.share = share_in
         self.xen_log = share_out / "xen.log"
         xen, linux, initramfs = dom0.build()
@@ -67,7 +75,8 @@ class Machine:
         # Ahead of other work: a virtual CPU put off while it holds a lock makes the others spin.
         self.argv = ["nice", "-n", "-5"] if os.geteuid() == 0 else []
         self.argv += [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU,
+            "qemu-system-x86_64", "-accel", f"tcg,thread={'single' if icount else 'multi'},tb-size=512",
+            *(["-icount", "shift=0,sleep=off"] if icount else []), "-cpu", CPU,
             "-smp", str(smp), "-m", str(mem), "-nodefaults", "-display", "none", "-no-reboot",
             "-kernel", str(xen), "-append", XEN_LINE.format(dom0=dom0_mem),
             "-initrd", f"{linux} {DOM0_LINE},{initramfs}",
