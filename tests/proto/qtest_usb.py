@@ -8,6 +8,7 @@ with another device model where one is installed; plugging by the monitor.
 import os
 import struct
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -69,15 +70,18 @@ class Usb:
         q.clock_step(1 * MS)
         q.outw(PORT + 2 * n, 0x0e)
 
-    def submit(self, *packets):
-        """Packets of (pid, address, endpoint, length, buffer); returns their statuses in the end."""
+    def submit(self, *packets, patience=0):
+        """Packets of (pid, address, endpoint, length, buffer); returns their statuses in the end. For `patience`
+        seconds of real time the frames go on, for a device whose answer comes from an image."""
         q = self.q
         for i, (pid, addr, ep, n, buffer) in enumerate(packets):
             link = TD + 16 * (i + 1) | 4 if i + 1 < len(packets) else 1
             q.memwrite(TD + 16 * i, struct.pack('<IIII', link, ACTIVE | 3 << 27 | 1 << 29,
                                                 pid | addr << 8 | ep << 15 | (n - 1 & 0x7ff) << 21, buffer))
         q.writel(QH + 4, TD)
-        for _ in range(300):
+        frames, end = 0, time.monotonic() + patience
+        while frames < 300 or time.monotonic() < end:
+            frames += 1
             q.clock_step(1 * MS)
             status = [q.readl(TD + 16 * i + 4) for i in range(len(packets))]
             if not status[-1] & ACTIVE or any(s & STALLED for s in status):
@@ -283,21 +287,24 @@ class Disk:
     def __init__(self, usb):
         self.usb, self.q = usb, usb.q
 
+    def submit(self, packet):
+        return self.usb.submit(packet, patience=20)
+
     def command(self, cdb, n=0, out=None):
         """The data of an IN command; residue and status."""
         q, length, data = self.q, len(out) if out else n, 0x51000
         cbw = struct.pack('<4sIIBBB16s', b'USBC', 0x1234, length, 0 if out else 0x80, 0, len(cdb), bytes(cdb))
         q.memwrite(0x50000, cbw)
-        expect(self.usb.submit((OUT, 5, 2, 31, 0x50000))[0] & (ACTIVE | STALLED), 0, 'CBW')
+        expect(self.submit((OUT, 5, 2, 31, 0x50000))[0] & (ACTIVE | STALLED), 0, 'CBW')
         if out:
             q.memwrite(data, out)
         for at in range(0, length, 64):
             pid, ep = (OUT, 2) if out else (IN, 1)
-            status = self.usb.submit((pid, 5, ep, min(64, length - at), data + at))[0]
+            status = self.submit((pid, 5, ep, min(64, length - at), data + at))[0]
             if status & STALLED:
                 expect(self.usb.control(5, 2, 1, 0, 0x81, 0), b'', 'the halt is cleared')
                 break
-        self.usb.submit((IN, 5, 1, 13, 0x50100))
+        self.submit((IN, 5, 1, 13, 0x50100))
         signature, tag, residue, status = struct.unpack('<4sIIB', q.memread(0x50100, 13))
         expect((signature, tag), (b'USBS', 0x1234), 'CSW')
         return (b'' if out or not n else q.memread(data, n)), residue, status
