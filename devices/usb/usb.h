@@ -18,8 +18,7 @@
 
 #include "core/device.h"
 #include "core/state.h"
-
-enum usb_speed { USB_LOW, USB_FULL, USB_HIGH, USB_SUPER };
+#include "core/usb_desc.h" /* enum usb_speed */
 
 /* USB 2.0, 8.3.1 */
 enum usb_pid { USB_OUT = 0xe1, USB_IN = 0x69, USB_SETUP = 0x2d };
