@@ -417,7 +417,7 @@ const struct device_ops usb_real_device = {
 
 static const struct usb_device_ops real_ops = {
     .chip = &usb_real_device, .reset = real_bus_reset, .data = real_data, .cancel = real_cancel,
-    .raw = real_control,
+    .raw = real_control, .runs = true,
 };
 
 struct usb_device *real_new(const struct real_pins *pins) {

@@ -109,6 +109,8 @@ struct usb_device_ops {
     struct usb_port *(*port)(struct usb_device *dev, unsigned number);
     /* Takes over all of endpoint 0, standard requests too (a device of the host). Optional. */
     enum usb_result (*raw)(struct usb_device *dev, struct usb_transfer *transfer);
+    /* Packets that a controller has queued for an endpoint had better come as one transfer. */
+    bool runs;
 };
 
 /*
