@@ -7,10 +7,11 @@
  * to change. A device that runs faster than the guest's bus looks as one that doesn't.
  *
  * Not modelled: isochronous endpoints and streams: a transfer on one is never answered, and one
- * line says so. TEST_MODE is refused. The state of a real device can't be saved.
+ * line says so. TEST_MODE is refused. Of a device's state only the guest's half can be saved.
  */
 #include "usb/real.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/bits.h"
@@ -35,11 +36,11 @@ struct real {
     struct usb_device usb;
     struct real_usb *real;
     /* hidden state: the control transfer under way, */
-    enum stage stage;
-    enum answer answer;
-    enum usb_result verdict; /* once it is there */
+    uint8_t stage;   /* enum stage */
+    uint8_t answer;  /* enum answer */
+    uint8_t verdict; /* enum usb_result, once it is there */
     struct usb_setup setup;
-    size_t len, at;          /* of its data, and what of it has moved */
+    uint16_t len, at; /* of its data, and what of it has moved */
     uint8_t data[REAL_CONTROL_MAX];
     struct iovec iov;
     void *job;                    /* the host's, or NULL */
@@ -83,9 +84,9 @@ static unsigned code_of(const struct usb_setup *s) {
 
 static void answer(struct real *r, enum usb_result verdict, size_t len) {
     r->answer = ANSWER_THERE;
-    r->verdict = verdict;
+    r->verdict = (uint8_t)verdict;
     if (r->stage == STAGE_DATA_IN)
-        r->len = MIN(len, r->len);
+        r->len = (uint16_t)MIN(len, (size_t)r->len);
 }
 
 /* The device has obeyed: what that means here. */
@@ -127,7 +128,7 @@ static void ask_device(struct real *r) {
     req.setup[1] = s->request;
     store_le16(&req.setup[2], s->value);
     store_le16(&req.setup[4], s->index);
-    store_le16(&req.setup[6], (uint16_t)r->len);
+    store_le16(&req.setup[6], r->len);
     start_job(r, &req);
 }
 
@@ -203,12 +204,15 @@ static void drop_control(struct real *r) {
 /* A new setup packet ends whatever was before: 8.5.3.1. It is never refused. */
 static enum usb_result take_setup(struct real *r, struct usb_transfer *t) {
     uint8_t b[8] = {0};
+    struct usb_transfer *old = r->waiting;
     drop_control(r);
+    if (old)
+        usb_done(old, USB_ERROR);
     t->actual = usb_take(t, 0, b, sizeof(b));
     r->setup = (struct usb_setup){b[0], b[1], load_le16(&b[2]), load_le16(&b[4]),
                                   load_le16(&b[6])};
     r->at = 0;
-    r->len = MIN((size_t)r->setup.length, sizeof(r->data));
+    r->len = MIN(r->setup.length, (uint16_t)sizeof(r->data));
     bool in = r->setup.request_type & SETUP_IN;
     if (t->actual < sizeof(b) || (!in && r->len < r->setup.length))
         r->stage = STAGE_STALLED;
@@ -225,11 +229,11 @@ static enum usb_result take_setup(struct real *r, struct usb_transfer *t) {
 static enum usb_result tell(struct real *r, struct usb_transfer *t) {
     if (r->verdict != USB_OK) {
         r->stage = STAGE_STALLED;
-        return r->verdict;
+        return (enum usb_result)r->verdict;
     }
     if (r->stage == STAGE_DATA_IN) {
-        t->actual = usb_give(t, 0, r->data + r->at, r->len - r->at);
-        r->at += t->actual;
+        t->actual = usb_give(t, 0, r->data + r->at, (size_t)(r->len - r->at));
+        r->at = (uint16_t)(r->at + t->actual);
     } else {
         r->stage = STAGE_IDLE;
     }
@@ -258,12 +262,12 @@ static enum usb_result control_out(struct real *r, struct usb_transfer *t) {
         t->actual = t->len;
         return USB_OK;
     }
-    if (r->stage != STAGE_DATA_OUT || t->len > r->len - r->at) {
+    if (r->stage != STAGE_DATA_OUT || t->len > (size_t)(r->len - r->at)) {
         r->stage = STAGE_STALLED;
         return USB_STALL;
     }
     t->actual = usb_take(t, 0, r->data + r->at, t->len);
-    r->at += t->actual;
+    r->at = (uint16_t)(r->at + t->actual);
     return USB_OK;
 }
 
@@ -377,7 +381,9 @@ static void real_bus_reset(struct usb_device *dev) {
     memset(r->settings, 0, sizeof(r->settings));
     memset(r->endpoints, 0, sizeof(r->endpoints));
     memset(r->data, 0, sizeof(r->data));
+    r->setup = (struct usb_setup){0};
     r->len = r->at = 0;
+    r->verdict = USB_OK;
     end_all(r);
     if (!r->lost)
         r->real->ops->start(r->real, &(struct real_usb_req){.kind = REAL_RESET}, NULL);
@@ -402,12 +408,25 @@ static void real_free(void *dev) {
 
 static bool real_loaded(void *dev, char *why, size_t why_len) {
     struct real *r = dev;
-    end_all(r);
+    if (r->at > r->len) {
+        snprintf(why, why_len, "control transfer: %u of %u bytes have moved", r->at, r->len);
+        return false;
+    }
+    if (r->answer == ANSWER_ASKED) /* nobody would answer */
+        answer(r, USB_ERROR, 0);
     settle_endpoints(r);
     return usb_loaded(&r->usb, why, why_len);
 }
 
-static const struct field real_fields[] = {F_STRUCT(struct real, usb, usb_fields), F_END};
+/* The guest's half of it. */
+static const struct field real_fields[] = {
+    F_STRUCT(struct real, usb, usb_fields), F_MAX(struct real, stage, STAGE_STALLED),
+    F_MAX(struct real, answer, ANSWER_THERE), F_MAX(struct real, verdict, USB_BABBLE),
+    F(struct real, setup.request_type), F(struct real, setup.request), F(struct real, setup.value),
+    F(struct real, setup.index), F(struct real, setup.length),
+    F_MAX(struct real, len, REAL_CONTROL_MAX), F_MAX(struct real, at, REAL_CONTROL_MAX),
+    F_BYTES(struct real, data), F_BYTES(struct real, settings), F_END
+};
 static const struct state real_state = {"usb-host", 1, real_fields, real_loaded};
 
 const struct device_ops usb_real_device = {

@@ -163,7 +163,8 @@ static void test_a_new_setup_ends_the_old(void **unused) {
     set_up(0x80, 6, 0x0303, 0x409, 255);
     assert_int_equal(fake.cancelled, 1);
     assert_false(real_answer(&fake, s, REAL_OK, "x", 1));
-    assert_int_equal(dones, 0);
+    assert_int_equal(dones, 1);
+    assert_int_equal(last.result, USB_ERROR);
 }
 
 static void test_a_control_transfer_is_cancelled(void **unused) {
