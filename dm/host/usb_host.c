@@ -83,12 +83,13 @@ static void give_order(struct host *h, struct order *order) {
 }
 
 static void take_data(struct job *job, const struct real_usb_req *req) {
-    uint8_t *at = job->bytes + JOB_SETUP;
+    size_t done = 0;
     memcpy(job->bytes, req->setup, JOB_SETUP);
-    if (req->endpoint & 0x80)
-        return;
-    for (unsigned i = 0; i < req->niov; at += req->iov[i].iov_len, i++)
-        memcpy(at, req->iov[i].iov_base, req->iov[i].iov_len);
+    for (unsigned i = 0; !(req->endpoint & 0x80) && i < req->niov; i++) {
+        size_t n = MIN(req->iov[i].iov_len, job->len - done);
+        memcpy(job->bytes + JOB_SETUP + done, req->iov[i].iov_base, n);
+        done += n;
+    }
 }
 
 static void *host_start(struct real_usb *real, const struct real_usb_req *req, void *owner) {
