@@ -10,6 +10,8 @@
 
 #include "core/bits.h"
 #include "parse.h"
+#include "usb_find.h"
+#include "usb_real.h"
 
 static const struct driver {
     const char *name, *alias;
@@ -220,25 +222,28 @@ bool parse_net(struct parse *p, const char *origin, const char *text) {
 
 bool parse_usbdevice(struct parse *p, const char *origin, const char *text) {
     static const char *const known[] = {"tablet", "mouse", "keyboard", "wacom-tablet", "braille"};
-    for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
-        if (strcmp(known[i], text))
+    struct usb_wanted wanted;
+    for (unsigned i = 0; i <= ARRAY_LEN(known); i++) {
+        if (i < ARRAY_LEN(known) ? strcmp(known[i], text) != 0 : !usb_real_name(text, &wanted))
             continue;
         p->usbdevices[p->config->usbdevice_count++] = text;
         p->config->usb = true;
         return true;
     }
-    return parse_fail(p, "%s %s (usbdevice=): there are tablet, mouse and keyboard", origin, text);
+    return parse_fail(p, "%s %s (usbdevice=): there are tablet, mouse, keyboard, host:BUS.ADDR and "
+                      "host:VENDOR:PRODUCT", origin, text);
 }
 
 /* What a device of each kind may be told; the board knows what to do with it. */
 bool check_device(struct parse *p, const struct config_device *device) {
     static const char *const common[] = {"id", "bus", "addr", "multifunction"};
-    static const char *const keys[][7] = {
+    static const char *const keys[][10] = {
         [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver", "drive-type"},
         [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
         [DEVICE_NIC] = {"netdev", "mac", "romfile"},
         [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
-        [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "chardev", "serial", "removable"},
+        [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "hostport", "vendorid",
+                        "productid", "chardev", "serial", "removable"},
         [DEVICE_XEN] = {"device-id", "hostaddr", "permissive"},
         [DEVICE_SERIAL] = {"chardev", "index"},
         [DEVICE_VIRTIO] = {"chardev", "name"},
@@ -251,7 +256,7 @@ bool check_device(struct parse *p, const struct config_device *device) {
         bool known = o->kv[i].val == o->head;
         for (unsigned k = 0; k < ARRAY_LEN(common); k++)
             known |= !strcmp(key, common[k]);
-        for (unsigned k = 0; k < 7 && keys[device->kind][k]; k++)
+        for (unsigned k = 0; k < 10 && keys[device->kind][k]; k++)
             known |= !strcmp(key, keys[device->kind][k]);
         if (!known)
             return parse_fail(p, "-device %s: %s= is not implemented", o->text, key);

@@ -32,6 +32,7 @@
 #include "pc/port92.h"
 #include "ports.h"
 #include "usb.h"
+#include "usb_host.h"
 #include "video/cirrus.h"
 #include "video/stdvga.h"
 #include "xen/platform.h"
@@ -504,6 +505,7 @@ void machine_free(struct machine *m) {
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);
     nics_free(b);
     usb_free(b);
+    usb_host_leave();
     drives_free(m);
     ports_free(b);
     kernel_free(b);

@@ -20,6 +20,8 @@
 #include "usb/hub.h"
 #include "usb/storage.h"
 #include "usb/uhci.h"
+#include "usb_find.h"
+#include "usb_real.h"
 
 enum { ID_LEN = 64, PATH_LEN = 32 };
 
@@ -172,18 +174,19 @@ static void plug_in(struct board *b, struct usb_host *host, struct usb_port *por
     b->usb_plugged = p;
 }
 
-enum { A_HUB = HID_KINDS, A_DISK };
+enum { A_HUB = HID_KINDS, A_DISK, A_REAL };
 
 static const struct usb_kind {
     const char *name;
     const char *plain;  /* in -usbdevice, or NULL */
     const char *serial; /* the first part of its serial number */
-    unsigned what;      /* enum hid_kind, A_HUB, A_DISK */
+    unsigned what;      /* enum hid_kind, A_HUB, A_DISK, A_REAL */
 } kinds[] = {
     {"usb-tablet", "tablet", "28754", HID_TABLET},
     {"usb-mouse", "mouse", "89126", HID_MOUSE},
     {"usb-kbd", "keyboard", "68284", HID_KEYBOARD},
     {"usb-storage", NULL, "1", A_DISK},
+    {"usb-host", NULL, "", A_REAL},
     {"usb-hub", NULL, "314159", A_HUB}, /* the last */
 };
 
@@ -203,22 +206,41 @@ static bool make_disk(struct board *b, struct usb_plugged *p, const struct confi
     return true;
 }
 
-/* What only a disk knows what to do with. */
+static bool make_real(struct board *b, struct usb_plugged *p, const struct config_device *device,
+                      const char *name) {
+    struct usb_wanted wanted;
+    if (device ? !usb_real_options(device->opts, &wanted, b->why, b->why_len)
+               : !usb_real_name(name, &wanted))
+        return false;
+    p->dev = usb_real_make(b->machine->loop, &wanted, b->why, b->why_len);
+    return p->dev;
+}
+
+/* What only devices of one kind know what to do with. */
 static bool keys_fit(struct board *b, const struct usb_kind *kind,
                      const struct config_device *device) {
-    static const char *const keys[] = {"drive", "serial", "removable"};
-    for (unsigned i = 0; device && kind->what != A_DISK && i < ARRAY_LEN(keys); i++)
-        if (opts_get(device->opts, keys[i]))
-            return refuse(b, "%s: %s= is not implemented", kind->name, keys[i]);
+    static const struct {
+        const char *key;
+        unsigned what;
+    } keys[] = {
+        {"drive", A_DISK}, {"serial", A_DISK}, {"removable", A_DISK}, {"hostbus", A_REAL},
+        {"hostaddr", A_REAL}, {"hostport", A_REAL}, {"vendorid", A_REAL}, {"productid", A_REAL},
+    };
+    for (unsigned i = 0; device && i < ARRAY_LEN(keys); i++)
+        if (kind->what != keys[i].what && opts_get(device->opts, keys[i].key))
+            return refuse(b, "%s: %s= is not implemented", kind->name, keys[i].key);
     return true;
 }
 
+/* `name`: a device of the host's without a -device. */
 static struct usb_plugged *make(struct board *b, const struct usb_kind *kind,
-                                const struct config_device *device) {
+                                const struct config_device *device, const char *name) {
     struct usb_plugged *p = mem_new(sizeof(*p));
     snprintf(p->serial, sizeof(p->serial), "%s", kind->serial);
-    if (kind->what == A_DISK) {
-        if (!make_disk(b, p, device)) {
+    if (kind->what == A_DISK || kind->what == A_REAL) {
+        bool made = kind->what == A_DISK ? make_disk(b, p, device)
+                                         : make_real(b, p, device, name);
+        if (!made) {
             mem_free(p);
             return NULL;
         }
@@ -269,7 +291,7 @@ static bool save_last_port(struct board *b, struct usb_host *host, const struct 
     if (host->port_count > UHCI_PORTS || kind == hub || free_roots(host) != 1 || has_hub(host))
         return true;
     return attach(b, host, usb_find_port(host->ports, host->port_count, NULL), hub,
-                  make(b, hub, NULL), "");
+                  make(b, hub, NULL, NULL), "");
 }
 
 static struct usb_port *find_place(struct board *b, struct usb_host *host,
@@ -283,8 +305,20 @@ static struct usb_port *find_place(struct board *b, struct usb_host *host,
     return port;
 }
 
-static bool place(struct board *b, const struct usb_kind *kind,
-                  const struct config_device *device) {
+/* A device of the host's may be too fast for a small controller. */
+static bool speed_fits(struct board *b, const struct usb_kind *kind, const struct usb_host *host,
+                       const struct usb_port *port, const struct usb_device *dev) {
+    static const char *const names[] = {"low", "full", "high", "super"};
+    unsigned slowest = 0;
+    while (!(dev->speeds >> slowest & 1))
+        slowest++;
+    return port->speeds & dev->speeds ||
+           refuse(b, "%s: the device needs a bus of %s speed; \"%s\" has not that", kind->name,
+                  names[slowest], host->bus);
+}
+
+static bool place(struct board *b, const struct usb_kind *kind, const struct config_device *device,
+                  const char *name) {
     const char *bus = device ? opts_get(device->opts, "bus") : NULL;
     const char *path = device ? opts_get(device->opts, "port") : NULL;
     struct usb_host *host = bus ? find_bus(b, bus) : b->usb_hosts;
@@ -293,11 +327,11 @@ static bool place(struct board *b, const struct usb_kind *kind,
     if (!host)
         return refuse(b, "%s: there is no USB controller (usb=1, usbversion= or usbctrl=)",
                       kind->name);
-    struct usb_plugged *p = make(b, kind, device);
+    struct usb_plugged *p = make(b, kind, device, name);
     if (!p)
         return false;
     struct usb_port *port = find_place(b, host, kind, path);
-    if (!port) {
+    if (!port || !speed_fits(b, kind, host, port, p->dev)) {
         unmake(b, p);
         return false;
     }
@@ -308,17 +342,19 @@ bool usb_add_device(struct board *b, const struct config_device *device) {
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(kinds[i].name, device->name))
             return id_fits(b, device) && keys_fit(b, &kinds[i], device) &&
-                   place(b, &kinds[i], device);
+                   place(b, &kinds[i], device, NULL);
     config_refuse(device, b->why, b->why_len);
     return false;
 }
 
 bool usb_add_named(struct board *b, const char *name) {
+    struct usb_wanted wanted;
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-        if (kinds[i].plain && !strcmp(kinds[i].plain, name))
-            return place(b, &kinds[i], NULL);
-    return refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse and "
-                  "keyboard", name);
+        if ((kinds[i].plain && !strcmp(kinds[i].plain, name)) ||
+            (kinds[i].what == A_REAL && usb_real_name(name, &wanted)))
+            return place(b, &kinds[i], NULL, name);
+    return refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse, "
+                  "keyboard and host:BUS.ADDR", name);
 }
 
 /* ---- while the guest runs ---- */

@@ -16,7 +16,7 @@ bool usb_add_builtin(struct board *board);
 /* A -device that is a controller, or one that is plugged into a controller. */
 bool usb_add_host(struct board *board, const struct config_device *device);
 bool usb_add_device(struct board *board, const struct config_device *device);
-/* -usbdevice tablet, mouse, keyboard. */
+/* -usbdevice tablet, mouse, keyboard, host:BUS.ADDR, host:VENDOR:PRODUCT. */
 bool usb_add_named(struct board *board, const char *name);
 
 /* The guest runs already: it is told of a controller; a device shows by itself. */

@@ -22,8 +22,8 @@ enum { CAUSE_IOC = 1, CAUSE_SHORT = 2 };
 
 enum { UHCI_FRAMES = 1024, UHCI_FRAME_NUMBERS = 2048, UHCI_PACKET_MAX = 1280 };
 
-/* Transfers that a device keeps for a while. */
-enum { UHCI_PENDING = 16 };
+/* Transfers that a device keeps for a while; runs: those of several TDs. */
+enum { UHCI_PENDING = 16, UHCI_RUNS = 4, UHCI_RUN_MAX = 16 << 10 };
 
 struct uhci_pending {
     struct usb_transfer transfer;
@@ -32,6 +32,9 @@ struct uhci_pending {
     uint32_t td, token; /* whose it is; token 0: free */
     uint32_t pass;      /* in which it was seen last */
     bool finished;
+    unsigned left; /* TDs that it has to end, `td` is the first */
+    size_t at;     /* bytes of those that it has ended */
+    uint8_t *data; /* `bytes`, or a run's */
     uint8_t bytes[UHCI_PACKET_MAX];
 };
 
@@ -68,6 +71,7 @@ struct uhci {
     bool hasty;    /* or ended TDs that had not waited: more of their kind is likely */
     struct uhci_seen seen[UHCI_SEEN];
     struct uhci_pending pending[UHCI_PENDING];
+    uint8_t runs[UHCI_RUNS][UHCI_RUN_MAX];
 };
 
 /* The current frame's number. */

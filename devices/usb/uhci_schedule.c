@@ -5,7 +5,8 @@
  * A pass looks through the whole frame list and carries out what is active until everything that is
  * left waits for a device; only TDs that stand in the list themselves (isochronous ones) belong to
  * one frame. So an interrupt endpoint is served when its device has news, not when its frame comes
- * round, and a control transfer doesn't take a frame a packet.
+ * round, and a control transfer doesn't take a frame a packet. Where a device would rather have it
+ * so, the TDs that one URB of the guest's became are one transfer again: a run.
  *
  * Guests put work into memory and tell nobody. Linux and Windows submit without touching a
  * register, but their root hub polling reads some two to four times a second. Hence, passes are
@@ -28,6 +29,7 @@ enum { /* TD control and status: 3.2.2 */
     TD_LEN = 0x7ff, TD_TIMEOUT = 1 << 18, TD_NAK = 1 << 19, TD_BABBLE = 1 << 20,
     TD_STALLED = 1 << 22, TD_ACTIVE = 1 << 23, TD_IOC = 1 << 24, TD_ISO = 1 << 25,
     TD_ERRORS = 3 << 27, TD_SHORT = 1 << 29, TD_RESULTS = 0x7e << 16,
+    TOKEN_ENDPOINT = 0x7ffff, /* PID, address and endpoint */
 };
 
 /* Bounds of one pass, against lists that never end; and what it moves at most: the rest comes a
@@ -71,6 +73,15 @@ static void put(struct uhci *u, uint32_t addr, uint32_t word) {
     uint8_t bytes[4];
     store_le32(bytes, word);
     dma_write(&u->pci.dma, addr, bytes, sizeof(bytes));
+}
+
+static bool get_td(struct uhci *u, uint32_t link, struct td *td) {
+    uint32_t words[4];
+    uint32_t addr = link & (uint32_t)LINK_ADDR;
+    if (!fetch(u, addr, words, 4))
+        return false;
+    *td = (struct td){addr, words[0], words[1], words[2], words[3]};
+    return true;
 }
 
 /* ---- what devices keep ---- */
@@ -119,20 +130,66 @@ static struct usb_device *find_device(struct uhci *u, uint8_t addr) {
     return dev;
 }
 
-/* Hands the TD's packet to its device. In the end, IN data is in p->bytes. */
-static enum usb_result submit(struct uhci *u, const struct td *td, struct uhci_pending *p) {
+static uint8_t *free_run(struct uhci *u) {
+    unsigned used = 0, n = 0;
+    for (unsigned i = 0; i < UHCI_PENDING; i++)
+        for (unsigned k = 0; k < UHCI_RUNS; k++)
+            if (u->pending[i].token && u->pending[i].data == u->runs[k])
+                used |= 1u << k;
+    while (n < UHCI_RUNS && used >> n & 1)
+        n++;
+    return n < UHCI_RUNS ? u->runs[n] : NULL;
+}
+
+/* The data of one TD more, on its way out. */
+static bool take_out(struct uhci *u, const struct td *td, struct uhci_pending *p, size_t len) {
+    bool in = p->transfer.pid == USB_IN;
+    return in || dma_read(&u->pci.dma, td->buffer, p->data + len, td_max(td));
+}
+
+/*
+ * Adds the TDs behind the first one to its transfer: as many as are sure to belong to it. A URB of
+ * Linux' or Windows' ends with an interrupt, or where a short packet is no reason to stop.
+ * Returns the length of all.
+ */
+static size_t add_run(struct uhci *u, const struct td *first, struct uhci_pending *p) {
+    struct td td = *first, next;
+    size_t packet = td_max(first), len = packet;
+    while (packet && !(td.link & (LINK_END | LINK_QH)) && !(td.ctrl & TD_IOC) &&
+           td_max(&td) == packet && (td.ctrl & TD_SHORT || p->transfer.pid == USB_OUT) &&
+           get_td(u, td.link, &next) && next.ctrl & TD_ACTIVE && td_max(&next) <= packet &&
+           !((next.token ^ td.token) & TOKEN_ENDPOINT) && len + td_max(&next) <= UHCI_RUN_MAX &&
+           take_out(u, &next, p, len)) {
+        td = next;
+        len += td_max(&td);
+        p->left++;
+    }
+    return len;
+}
+
+/* Hands the TD's packet to its device. In the end, IN data is in p->data. */
+static enum usb_result submit(struct uhci *u, const struct td *td, struct uhci_pending *p,
+                              bool queued) {
     struct usb_device *dev = find_device(u, td->token >> 8 & 0x7f);
-    size_t len = td_max(td);
-    if (!dev)
-        return USB_ERROR;
+    unsigned ep = td->token >> 15 & 15;
     p->uhci = u;
     p->finished = false;
-    p->iov = (struct iovec){p->bytes, len};
+    p->left = 1;
+    p->at = 0;
+    p->data = p->bytes;
     p->transfer = (struct usb_transfer){
-        .pid = (enum usb_pid)(td->token & 0xff), .ep = td->token >> 15 & 15, .iov = &p->iov,
-        .niov = 1, .len = len, .done = transfer_done, .owner = u};
-    if (p->transfer.pid != USB_IN && !dma_read(&u->pci.dma, td->buffer, p->bytes, len))
+        .pid = (enum usb_pid)(td->token & 0xff), .ep = (uint8_t)ep, .iov = &p->iov, .niov = 1,
+        .len = td_max(td), .done = transfer_done, .owner = u};
+    if (!dev)
         return USB_ERROR;
+    uint8_t *run = queued && ep && dev->ops->runs ? free_run(u) : NULL;
+    if (run)
+        p->data = run;
+    if (!take_out(u, td, p, 0))
+        return USB_ERROR;
+    if (run)
+        p->transfer.len = add_run(u, td, p);
+    p->iov = (struct iovec){p->data, p->transfer.len};
     return usb_submit(dev, &p->transfer);
 }
 
@@ -148,12 +205,17 @@ static void retire(struct uhci *u, struct td *td, uint32_t result, size_t actual
     u->progress++;
 }
 
+/* Bytes of the transfer that are this TD's. */
+static size_t share(const struct td *td, const struct uhci_pending *p) {
+    return MIN(p->transfer.actual - p->at, (size_t)td_max(td));
+}
+
 static enum step retire_ok(struct uhci *u, struct td *td, const struct uhci_pending *p,
                            bool queued) {
-    size_t actual = p->transfer.actual;
+    size_t actual = share(td, p);
     bool in = p->transfer.pid == USB_IN;
     if (in)
-        dma_write(&u->pci.dma, td->buffer, p->bytes, actual);
+        dma_write(&u->pci.dma, td->buffer, p->data + p->at, actual);
     u->budget -= MIN(u->budget, (unsigned)actual + 64); /* 64: what the packet's frame costs */
     retire(u, td, 0, actual);
     if (!in || !queued || actual >= td_max(td) || !(td->ctrl & TD_SHORT))
@@ -198,11 +260,31 @@ static enum step conclude(struct uhci *u, struct td *td, struct uhci_pending *p,
         retire(u, td, TD_STALLED, 0);
         return STEP_STAY;
     case USB_BABBLE:
-        retire(u, td, TD_BABBLE | TD_STALLED, p->transfer.actual);
+        retire(u, td, TD_BABBLE | TD_STALLED, share(td, p));
         return STEP_STAY;
     default:
         return no_answer(u, td);
     }
+}
+
+/* A finished transfer ends its TD; one of a run that is not the last of it goes on with the next,
+ * which the queue comes to next. */
+static enum step end_td(struct uhci *u, struct td *td, struct uhci_pending *p, bool queued) {
+    size_t n = share(td, p);
+    if (p->left == 1 || n < td_max(td)) {
+        p->token = 0;
+        return conclude(u, td, p, p->transfer.result, queued);
+    }
+    enum step step = retire_ok(u, td, p, queued);
+    p->left--;
+    p->at += n;
+    p->td = td->link & (uint32_t)LINK_ADDR;
+    return step;
+}
+
+/* The next TD of a run has another toggle bit, the last another length. */
+static bool is_its(const struct uhci_pending *p, const struct td *td) {
+    return !((p->token ^ td->token) & (p->at ? TOKEN_ENDPOINT : UINT32_MAX));
 }
 
 static struct uhci_pending *free_pending(struct uhci *u) {
@@ -218,44 +300,31 @@ static enum step run_td(struct uhci *u, struct td *td, bool queued) {
     if ((pid != USB_IN && pid != USB_OUT && pid != USB_SETUP) || td_max(td) > UHCI_PACKET_MAX)
         return fail(u, STS_PROCESS, "a TD makes no sense", td->addr);
     struct uhci_pending *p = find_pending(u, td);
-    if (p && p->token != td->token) {
+    if (p && !is_its(p, td)) {
         release(p); /* another transfer is in its place now */
         p = NULL;
     }
-    enum usb_result result;
     if (p) {
         p->pass = u->pass;
-        if (!p->finished)
-            return STEP_STAY;
-        result = p->transfer.result;
-        p->token = 0;
-    } else {
-        p = free_pending(u);
-        if (!p || !u->budget) {
-            u->short_of = true;
-            return STEP_STAY;
-        }
-        result = submit(u, td, p);
-        if (result == USB_PENDING) {
-            p->td = td->addr;
-            p->token = td->token;
-            p->pass = u->pass;
-            return STEP_STAY;
-        }
+        return p->finished ? end_td(u, td, p, queued) : STEP_STAY;
     }
-    return conclude(u, td, p, result, queued);
+    p = free_pending(u);
+    if (!p || !u->budget) {
+        u->short_of = true;
+        return STEP_STAY;
+    }
+    enum usb_result result = submit(u, td, p, queued);
+    p->td = td->addr;
+    p->token = td->token;
+    p->pass = u->pass;
+    if (result == USB_PENDING)
+        return STEP_STAY;
+    p->finished = true;
+    p->transfer.result = result;
+    return end_td(u, td, p, queued);
 }
 
 /* ---- queues and frames ---- */
-
-static bool get_td(struct uhci *u, uint32_t link, struct td *td) {
-    uint32_t words[4];
-    uint32_t addr = link & (uint32_t)LINK_ADDR;
-    if (!fetch(u, addr, words, 4))
-        return false;
-    *td = (struct td){addr, words[0], words[1], words[2], words[3]};
-    return true;
-}
 
 /* Nothing has happened since this pass saw the queue: nor will it, there or behind it. */
 static bool is_old(struct uhci *u, uint32_t addr) {

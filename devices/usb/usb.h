@@ -18,8 +18,7 @@
 
 #include "core/device.h"
 #include "core/state.h"
-
-enum usb_speed { USB_LOW, USB_FULL, USB_HIGH, USB_SUPER };
+#include "core/usb_desc.h" /* enum usb_speed */
 
 /* USB 2.0, 8.3.1 */
 enum usb_pid { USB_OUT = 0xe1, USB_IN = 0x69, USB_SETUP = 0x2d };
@@ -110,6 +109,8 @@ struct usb_device_ops {
     struct usb_port *(*port)(struct usb_device *dev, unsigned number);
     /* Takes over all of endpoint 0, standard requests too (a device of the host). Optional. */
     enum usb_result (*raw)(struct usb_device *dev, struct usb_transfer *transfer);
+    /* Packets that a controller has queued for an endpoint had better come as one transfer. */
+    bool runs;
 };
 
 /*

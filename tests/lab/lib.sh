@@ -30,6 +30,9 @@
 #   expect_gone DOMID [S]       nothing of it is left: domain, process, socket, xenstore nodes
 #   dm_pid, dm_stats            the device model's process id; its CPU ticks, context switches, memory
 #   domid                       the guest's domain id
+#   outer COMMAND...            a command of the outer machine's monitor, for hardware that comes and
+#                               goes; lines "# outer: ARGUMENTS" in the scenario say what it has
+#                               ($FILES is the folder of what the scenario needs)
 #   note TEXT                   a line in the report
 
 set -o pipefail
@@ -44,6 +47,7 @@ READER=
 exec 3>&1
 note() { echo "  $*" >&3; }
 fail() { echo "  FAIL: $*" >&3; exit 1; }
+outer() { echo "@@outer $*" >&3; }
 
 # until_true SECONDS COMMAND...: polls twice a second. What a poll forks is time taken from the guest.
 until_true() {

@@ -377,6 +377,11 @@ def test_hot_plug(q, seen):
         refused('device_add', driver='usb-kbd', id='k', bus='xenusb-0.0', port='3')
         refused('device_add', driver='usb-kbd', id='k', bus='xenusb-7.0', port='1')
         refused('device_add', driver='usb-kbd', id='k', nonsense='1')
+        refused('device_add', driver='usb-kbd', id='k', hostbus=1, hostaddr=2)
+        for which in ({'hostbus': 999, 'hostaddr': 127}, {'hostbus': 1}, {'vendorid': 1}, {}, {'hostbus': 'x'},
+                      {'hostbus': 1, 'hostaddr': 128}, {'hostbus': 1, 'hostport': '1-4'},
+                      {'vendorid': 0xfffe, 'productid': 0xfffd}):
+            refused('device_add', driver='usb-host', id='xenusb-9-9', bus='xenusb-0.0', port='1', **which)
         u.start()
         u.reset_port()
         u.configure()

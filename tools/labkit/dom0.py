@@ -18,12 +18,13 @@ PEER = pathlib.Path("/usr/libexec/xen-qemu-system-i386")
 
 PACKAGES = """
 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
-qemu-utils qemu-system-data seabios ipxe-qemu nbdkit libnbd0 busybox-static socat iproute2 bash util-linux mount libc6
+qemu-utils qemu-system-data seabios ipxe-qemu nbdkit libnbd0 libusb-1.0-0 busybox-static socat iproute2 bash util-linux mount libc6
 """.split()
 
 MODULES = """
 xenfs xen-gntdev xen-gntalloc xen-evtchn xen-privcmd xen-blkback xen-netback
 virtio_pci virtio_console 9p 9pnet_virtio e1000 tun bridge loop ext4 crc32c_generic
+uhci_hcd ehci_pci usb_storage sd_mod usbhid hid_generic evdev
 """.split()
 
 PROGRAMS = """
@@ -33,8 +34,9 @@ PROGRAMS = """
 /usr/sbin/xen-hvmctx /usr/bin/qemu-img /usr/bin/nbdkit
 """.split()
 
-# Loaded by programs that are there: network disks and their server.
+# Loaded by programs that are there: network disks and their server, USB devices of the host.
 LOADED = """
+/usr/lib/x86_64-linux-gnu/libusb-1.0.so.0
 /usr/lib/x86_64-linux-gnu/libnbd.so.0
 /usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-file-plugin.so
 """.split()

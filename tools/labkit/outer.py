@@ -4,6 +4,7 @@
 import fcntl
 import os
 import pathlib
+import socket
 import subprocess
 import time
 
@@ -64,8 +65,9 @@ class Machine:
     icount an instruction takes one nanosecond of its time, so its times are counts."""
 
     def __init__(self, share_in, share_out, mem=4096, dom0_mem=1536, smp=1, forwards=(),
-                 icount=False):
+                 icount=False, hardware=()):
         self.share = share_in
+        self.monitor = share_in / "monitor"
         self.xen_log = share_out / "xen.log"
         xen, linux, initramfs = dom0.build()
         nic = "none"
@@ -87,6 +89,7 @@ class Machine:
             "-device", "virtio-9p-pci,fsdev=out,mount_tag=out",
             "-chardev", "stdio,id=ctl,signal=off",
             "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=ctl",
+            *(["-monitor", f"unix:{self.monitor},server=on,wait=off", *hardware] if hardware else []),
         ]
 
     def start(self, **kwargs):
@@ -94,6 +97,20 @@ class Machine:
             return subprocess.Popen(self.argv, **kwargs)
         except FileNotFoundError:
             raise Trouble("qemu-system-x86_64 is missing: run tools/deps") from None
+
+    def command(self, line):
+        """One command of the outer QEMU's monitor, for hardware that comes and goes; its answer."""
+        with socket.socket(socket.AF_UNIX) as talk:
+            talk.settimeout(10)
+            talk.connect(str(self.monitor))
+            answer = b""
+            for text in (b"", line.encode() + b"\n"):
+                talk.sendall(text)
+                answer = b""
+                while not answer.endswith(b"(qemu) "):
+                    answer += talk.recv(4096)
+        echo, _, said = answer.decode(errors="replace").replace("\r", "").partition("\n")
+        return said.removesuffix("(qemu) ").strip()
 
     def complaint(self):
         """The lines of the hypervisor's log that say what killed the machine, if any do."""
