@@ -333,6 +333,7 @@ static void storage_cancel(struct usb_device *dev, struct usb_transfer *t) {
         uint32_t n = (uint32_t)MIN(t->actual, (size_t)s->buf_len);
         s->buf_len -= n;
         s->expected += n;
+        t->actual -= n;
     }
     tell_ready(s);
 }
