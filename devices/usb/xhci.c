@@ -471,9 +471,9 @@ static void init_function(struct xhci *x, const struct xhci_pins *pins) {
     x->pci.config_wrote = config_wrote;
     x->region = (struct io_region){.name = "xHCI", .ops = &xhci_ops, .dev = x};
     pci_add_bar(&x->pci, 0, PCI_BAR_MEM, BAR_SIZE, &x->region);
+    msix_add(&x->msix, &x->pci, MSIX_AT, XHCI_INTRS, 0, MSIX_TABLE, MSIX_PBA);
     if (x->nec)
         msi_add(&x->msi, &x->pci, MSI_AT, XHCI_INTRS, MSI_64);
-    msix_add(&x->msix, &x->pci, MSIX_AT, XHCI_INTRS, 0, MSIX_TABLE, MSIX_PBA);
 }
 
 struct xhci *xhci_new(const struct xhci_pins *pins) {

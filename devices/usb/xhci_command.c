@@ -15,7 +15,7 @@ enum { /* of slot contexts: 6.2.2, by word */
 
 #define SLOT_INTR UINT32_C(0xffc00000) /* word 2 */
 
-enum { NEC_VERSION = 0x3025, BANDWIDTH_PERCENT = 80 };
+enum { NEC_VERSION = 0x3034, BANDWIDTH_PERCENT = 80 };
 #define NEC_KEY UINT32_C(0x49434878)
 
 bool xhci_read_words(struct xhci *x, uint64_t addr, uint32_t *words, unsigned n) {

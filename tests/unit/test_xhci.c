@@ -214,7 +214,7 @@ static void test_nec(void **state) {
     xd_command(&c.fx, BAR, CMD_NO_OP, 0, 0, NULL);
     mem_write(&c.fx, XD_STATE + 4, 4, 0); /* the same events once more */
     expect_event(&c, 48, OK, &event);
-    assert_int_equal(event.length, 0x3025);
+    assert_int_equal(event.length, 0x3034);
     end(&c);
 }
 
