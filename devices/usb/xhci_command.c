@@ -134,17 +134,21 @@ static unsigned address_device(struct xhci *x, const struct xhci_trb *trb, unsig
     return CC_SUCCESS;
 }
 
+static unsigned last_ep(const struct xhci_slot *s) {
+    unsigned last = 1;
+    for (unsigned ep = 2; ep < XHCI_EPS; ep++)
+        last = s->ep_state[ep] != EP_DISABLED ? ep : last;
+    return last;
+}
+
 /* The number of contexts in use goes into the slot context, with what hubs tell of themselves. */
 static void show_slot(struct xhci *x, unsigned slot, const uint32_t *from) {
     struct xhci_slot *s = xhci_slot(x, slot);
     uint32_t words[3];
-    unsigned last = 1;
-    for (unsigned ep = 2; ep < XHCI_EPS; ep++)
-        last = s->ep_state[ep] != EP_DISABLED ? ep : last;
     if (!xhci_read_words(x, s->context, words, 3))
         return;
     words[0] = (from ? from[0] & 0x06000000 : words[0] & 0x06000000) | (words[0] & 0x00ffffff) |
-               last << SLOT_ENTRIES;
+               last_ep(s) << SLOT_ENTRIES;
     if (from) {
         words[1] = (words[1] & 0x00ffffff) | (from[1] & 0xff000000);
         words[2] = (words[2] & SLOT_INTR) | (from[2] & ~SLOT_INTR);
@@ -180,7 +184,7 @@ static unsigned configure_endpoint(struct xhci *x, const struct xhci_trb *trb, u
             xhci_enable_ep(x, slot, ep, words[ep]);
     }
     show_slot(x, slot, in.slot);
-    set_state(x, slot, SLOT_CONFIGURED);
+    set_state(x, slot, last_ep(s) > 1 ? SLOT_CONFIGURED : SLOT_ADDRESSED);
     return CC_SUCCESS;
 }
 

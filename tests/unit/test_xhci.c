@@ -59,17 +59,21 @@ static void set_port(struct ctx *c, unsigned n, uint32_t val) {
     wr(c, XD_PORTSC + 16 * (n - 1), val);
 }
 
-static void begin(struct ctx *c) {
+static void begin_with(struct ctx *c, unsigned usb2, unsigned usb3) {
     unsigned n;
     *c = (struct ctx){0};
     fixture_init(&c->fx);
     c->x = xhci_new(&(struct xhci_pins){.pci = c->fx.pci, .io = c->fx.io, .clock = c->fx.clock,
-                                        .devfn = DEVFN, .nec = true, .usb2 = 4, .usb3 = 4});
+                                        .devfn = DEVFN, .nec = true, .usb2 = usb2, .usb3 = usb3});
     assert_non_null(c->x);
     c->ports = xhci_ports(c->x, &n);
-    assert_int_equal(n, 4);
+    assert_int_equal(n, MAX(usb2, usb3));
     cfg_write(&c->fx, DEVFN, 0x10, 4, (uint32_t)BAR);
     cfg_write(&c->fx, DEVFN, 4, 2, 6);
+}
+
+static void begin(struct ctx *c) {
+    begin_with(c, 4, 4);
 }
 
 static void end(struct ctx *c) {
@@ -474,34 +478,72 @@ static void test_bulk(void **state) {
     end(&c);
 }
 
-/* More pieces than a list has: the parts are whole packets. */
+/* A device that takes note of what it is asked for, and has `left` bytes to give. */
+struct noter {
+    struct usb_device usb;
+    size_t asked[16], left;
+    unsigned n;
+};
+
+static enum usb_result note(struct usb_device *dev, struct usb_transfer *t) {
+    struct noter *noter = (struct noter *)dev;
+    size_t sum = 0;
+    for (unsigned i = 0; i < t->niov; i++)
+        sum += t->iov[i].iov_len;
+    assert_int_equal(sum, t->len);
+    assert_true(noter->n < ARRAY_LEN(noter->asked));
+    noter->asked[noter->n++] = t->len;
+    t->actual = MIN(t->len, noter->left);
+    noter->left -= t->actual;
+    return USB_OK;
+}
+
+static const struct usb_device_ops noter_ops = {.data = note};
+static const uint8_t noter_device[18] = {18, 1, 0, 2, 0, 0, 0, 64, [17] = 1};
+static const uint8_t noter_config[9] = {9, 2, 9, 0, 0, 1};
+static const struct usb_descriptors noter_descriptors = {noter_device, {[USB_FULL] = noter_config},
+                                                         NULL, NULL};
+
+/* More pieces than a list has: the parts are whole packets, and a short one ends the TD. */
 static void test_many_pieces(void **state) {
+    enum { RING = 0xc0000, PIECES = 400, PIECE = 300, TOTAL = PIECES * PIECE };
+    static const size_t gives[] = {TOTAL, TOTAL - PIECE - 7, 5 * 1024};
     struct ctx c;
     struct xd_event event;
     (void)state;
-    start_disk(&c);
-    settle_disk(&c);
-    settle_disk(&c);
-    uint8_t *bytes = fixture_bytes(c.disk);
-    for (unsigned i = 0; i < 200 * SECTOR; i++)
-        bytes[i] = (uint8_t)(i * 11 + (i >> 9));
-    /* a ring of its own, of 400 TRBs of 256 bytes */
-    uint32_t ring = 0xc0000;
-    for (unsigned i = 0; i < 400; i++) {
-        mem_write(&c.fx, ring + 16 * i, 8, XD_DATA + 256 * i);
-        mem_write(&c.fx, ring + 16 * i + 8, 4, 256);
-        mem_write(&c.fx, ring + 16 * i + 12, 4, NORMAL << T | 1 | (i < 399 ? CHAIN : IOC));
+    for (unsigned i = 0; i < ARRAY_LEN(gives); i++) {
+        struct noter noter = {.left = gives[i]};
+        begin(&c);
+        usb_init(&noter.usb, &noter_ops, &noter_descriptors, 1u << USB_SUPER);
+        usb_attach(&c.ports[0], &noter.usb);
+        xd_start(&c.fx, BAR);
+        xd_enable_slot(&c.fx, BAR);
+        assert_int_equal(xd_address(&c.fx, BAR, 1, 1, 0, false), OK);
+        assert_int_equal(xd_control(&c.fx, BAR, 1, (const uint8_t[8]){0, 9, 1}), OK);
+        assert_int_equal(xd_configure(&c.fx, BAR, 1, 3, 6, 1024), OK);
+        for (unsigned k = 0; k < PIECES; k++) {
+            mem_write(&c.fx, RING + 16 * k, 8, XD_DATA + PIECE * k);
+            mem_write(&c.fx, RING + 16 * k + 8, 4, PIECE);
+            mem_write(&c.fx, RING + 16 * k + 12, 4,
+                      NORMAL << T | 1 | (k < PIECES - 1 ? CHAIN | ISP : IOC));
+        }
+        assert_int_equal(xd_command(&c.fx, BAR, STOP_EP, 0, 1 << 24 | 3 << 16, NULL), OK);
+        xd_command(&c.fx, BAR, SET_DEQUEUE, RING | 1, 1 << 24 | 3 << 16, NULL);
+        xd_doorbell(&c.fx, BAR, 1, 3);
+        size_t asked = 0;
+        for (unsigned k = 0; k < noter.n; k++) {
+            assert_true(k == noter.n - 1 || noter.asked[k] % 1024 == 0);
+            asked += noter.asked[k];
+        }
+        unsigned last = (unsigned)MIN(gives[i] / PIECE, (size_t)PIECES - 1);
+        expect_event(&c, EV_TRANSFER, gives[i] == TOTAL ? OK : SHORT, &event);
+        assert_int_equal(event.param, RING + 16 * last);
+        assert_int_equal(event.length, (last + 1) * PIECE - gives[i]);
+        assert_true(gives[i] == TOTAL ? asked == TOTAL && noter.n > 3 : asked >= gives[i]);
+        assert_int_equal(c.fx.maps, 0);
+        usb_detach(&noter.usb);
+        end(&c);
     }
-    assert_int_equal(xd_command(&c.fx, BAR, STOP_EP, 0, 1 << 24 | 3 << 16, NULL), OK);
-    assert_int_equal(xd_command(&c.fx, BAR, SET_DEQUEUE, ring | 1, 1 << 24 | 3 << 16, NULL), OK);
-    put_cbw(&c, true, 200 * SECTOR, 0x28, 200);
-    expect_event(&c, EV_TRANSFER, OK, &event);
-    xd_doorbell(&c.fx, BAR, 1, 3);
-    assert_true(fixture_io(&c.fx) >= 4);
-    expect_event(&c, EV_TRANSFER, OK, &event);
-    assert_int_equal(event.param, ring + 16 * 399);
-    assert_memory_equal(c.fx.ram + XD_DATA, bytes, 200 * SECTOR);
-    end(&c);
 }
 
 /* ---- a hub, and full speed behind it ---- */
@@ -528,6 +570,51 @@ static void test_hub(void **state) {
     assert_int_equal(c.dev[1]->address, 2);
     assert_int_equal(xd_control(&c.fx, BAR, 2, (const uint8_t[8]){0x80, 6, 0, 1, 0, 0, 18}), OK);
     assert_int_equal(mem_read(&c.fx, XD_DATA + 8, 2), 0x0627);
+    end(&c);
+}
+
+/* A hub tells of itself by Configure Endpoint without endpoints: the slot stays Addressed. */
+static void test_hub_context(void **state) {
+    struct ctx c;
+    (void)state;
+    begin(&c);
+    c.dev[0] = hub_new(NULL, NULL);
+    usb_attach(&c.ports[0], c.dev[0]);
+    xd_start(&c.fx, BAR);
+    set_port(&c, 5, PP | PR);
+    xd_enable_slot(&c.fx, BAR);
+    assert_int_equal(xd_address(&c.fx, BAR, 1, 5, 0, false), OK);
+    mem_write(&c.fx, XD_INPUT + 4, 4, 1);
+    mem_write(&c.fx, XD_INPUT + 32, 4, 1u << 27 | 1u << 26);
+    mem_write(&c.fx, XD_INPUT + 36, 4, 8u << 24 | 5 << 16);
+    assert_int_equal(xd_command(&c.fx, BAR, CONFIGURE, XD_INPUT, 1 << 24, NULL), OK);
+    assert_int_equal(xd_context(&c.fx, 1, 0, 0), 1u << 27 | 1u << 26);
+    assert_int_equal(xd_context(&c.fx, 1, 0, 1), 8u << 24 | 5 << 16);
+    assert_int_equal(xd_context(&c.fx, 1, 0, 3), 2u << 27 | 1);
+    end(&c);
+}
+
+/* Without SuperSpeed ports a disk is a high-speed device; behind the hub, a full-speed one. */
+static void test_speeds(void **state) {
+    struct ctx c;
+    (void)state;
+    begin_with(&c, 3, 0);
+    c.disk = fixture_block(&c.fx, 64 * SECTOR, false);
+    c.dev[0] = storage_new(&(struct storage_pins){.block = c.disk});
+    c.dev[1] = hub_new(NULL, NULL);
+    usb_attach(&c.ports[1], c.dev[0]);
+    usb_attach(&c.ports[2], c.dev[1]);
+    assert_int_equal(rd(&c, 4) >> 24, 3);
+    assert_int_equal(rd(&c, 0x28), 0x301);
+    assert_int_equal(port(&c, 2) & 0x3c00, 3 << 10);
+    assert_int_equal(c.dev[0]->speed, USB_HIGH);
+    usb_detach(c.dev[0]);
+    assert_true(usb_attach(usb_find_port(c.ports, 3, "3.1"), c.dev[0]));
+    assert_int_equal(c.dev[0]->speed, USB_FULL);
+    end(&c);
+    begin_with(&c, 0, 2);
+    c.dev[0] = hub_new(NULL, NULL);
+    assert_false(usb_attach(&c.ports[0], c.dev[0]));
     end(&c);
 }
 
@@ -696,7 +783,8 @@ int main(void) {
         cmocka_unit_test(test_interrupt), cmocka_unit_test(test_stop),
         cmocka_unit_test(test_broken_tds), cmocka_unit_test(test_bad_rings),
         cmocka_unit_test(test_bulk), cmocka_unit_test(test_many_pieces),
-        cmocka_unit_test(test_hub), cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_hub), cmocka_unit_test(test_hub_context),
+        cmocka_unit_test(test_speeds), cmocka_unit_test(test_ports),
         cmocka_unit_test(test_moderation), cmocka_unit_test(test_messages),
         cmocka_unit_test(test_event_ring_full), cmocka_unit_test(test_reload),
     };
