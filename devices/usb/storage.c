@@ -36,6 +36,7 @@ static const struct field storage_fields[] = {
     F(struct storage, tag), F(struct storage, expected), F(struct storage, residue),
     F_BYTES(struct storage, cdb), F(struct storage, sense_key), F(struct storage, asc),
     F(struct storage, ascq), F(struct storage, attention), F(struct storage, locked),
+    F_ARRAY(struct storage, refused),
     F(struct storage, medium_at), F(struct storage, medium_left),
     F_MAX(struct storage, buf_at, STORAGE_BUFFER), F_MAX(struct storage, buf_len, STORAGE_BUFFER),
     F_DYNAMIC_USED(struct storage, buf, STORAGE_BUFFER, buf_len), F_END

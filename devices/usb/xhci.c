@@ -57,7 +57,8 @@ static const struct field slot_fields[] = {
     F_MAX(struct xhci_slot, route, 0xfffff), F(struct xhci_slot, context),
     F_ARRAY_MAX(struct xhci_slot, ep_state, EP_ERROR), F_ARRAY_MAX(struct xhci_slot, ep_type, 7),
     F_ARRAY(struct xhci_slot, max_packet), F_ARRAY(struct xhci_slot, dequeue),
-    F_ARRAY(struct xhci_slot, moved), F_END
+    F_ARRAY(struct xhci_slot, moved), F(struct xhci_slot, armed),
+    F(struct xhci_slot, due), F_END
 };
 
 static const struct field xhci_fields[] = {
@@ -65,7 +66,9 @@ static const struct field xhci_fields[] = {
     F_MAX(struct xhci, usbcmd, CMD_STORED), F(struct xhci, usbsts),
     F_MAX(struct xhci, dnctrl, 0xffff), F_MAX(struct xhci, config, 0xff), F(struct xhci, dcbaap),
     F_STRUCTS(struct xhci, intr, intr_fields), F_STRUCTS(struct xhci, port, port_fields),
-    F(struct xhci, commands), F(struct xhci, commands_run), F(struct xhci, crcr_taken),
+    F(struct xhci, commands), F(struct xhci, commands_run),
+    F(struct xhci, commands_armed), F(struct xhci, commands_due), F(struct xhci, starved),
+    F(struct xhci, crcr_taken),
     F(struct xhci, start), F(struct xhci, wrap_at), F_STRUCTS(struct xhci, slot, slot_fields), F_END
 };
 
@@ -76,7 +79,7 @@ void xhci_die(struct xhci *x, const char *what, uint64_t addr) {
     log_guest(&limit, "xHCI: %s (%#llx): the controller halts", what, (unsigned long long)addr);
     x->usbcmd &= ~(uint32_t)CMD_RUN;
     x->usbsts |= STS_HSE | STS_HCH;
-    x->commands_run = false;
+    x->commands_run = x->commands_armed = false;
 }
 
 bool xhci_spend(struct xhci *x, unsigned cost) {
@@ -184,7 +187,9 @@ static void timer_expired(void *dev) {
 
 /* ---- the controller ---- */
 
+/* The controller stands still first: what ends may make a device want to go on. */
 static void cancel_all(struct xhci *x) {
+    x->usbcmd = 0;
     for (unsigned slot = 1; slot <= XHCI_SLOTS; slot++)
         for (unsigned ep = 1; xhci_slot(x, slot)->busy && ep < XHCI_EPS; ep++)
             xhci_cancel(x, slot, ep);
@@ -192,10 +197,10 @@ static void cancel_all(struct xhci *x) {
 
 static void power_on(struct xhci *x) {
     cancel_all(x);
-    x->usbcmd = x->dnctrl = x->config = 0;
+    x->dnctrl = x->config = 0;
     x->usbsts = STS_HCH;
     x->dcbaap = x->commands = x->start = 0;
-    x->commands_run = x->crcr_taken = false;
+    x->commands_run = x->commands_armed = x->crcr_taken = false;
     x->wrap_at = TIMER_NEVER;
     memset(x->intr, 0, sizeof(x->intr));
     memset(x->slot, 0, sizeof(x->slot));
@@ -223,7 +228,7 @@ static void write_command(struct xhci *x, uint32_t val) {
         xhci_all_due(x);
     } else if (!(val & CMD_RUN) && old & CMD_RUN) {
         x->usbsts |= STS_HCH;
-        x->commands_run = false;
+        x->commands_run = x->commands_armed = false;
     }
     x->wrap_at = (val & (CMD_RUN | CMD_EWE)) == (CMD_RUN | CMD_EWE) ? next_wrap(x) : TIMER_NEVER;
 }
@@ -275,7 +280,7 @@ static void ring_doorbell(struct xhci *x, unsigned n, uint32_t val) {
     if (n)
         xhci_doorbell(x, n, val & 0xff);
     else if (!(val & 0xff))
-        x->commands_run = x->commands_due = true;
+        x->commands_run = x->commands_armed = x->commands_due = true;
 }
 
 static void xhci_write(void *dev, uint64_t off, unsigned size, uint64_t value) {
@@ -419,7 +424,7 @@ static void xhci_free(void *dev) {
     mem_free(x);
 }
 
-/* What endpoints had to do is looked for anew; it is in their rings. */
+/* What was due goes on when the machine runs again, and not before. */
 static bool xhci_loaded(void *dev, char *why, size_t why_len) {
     struct xhci *x = dev;
     if (!xhci_events_loaded(x, why, why_len))
@@ -444,9 +449,10 @@ static bool xhci_loaded(void *dev, char *why, size_t why_len) {
     for (unsigned i = 0; i < XHCI_INTRS; i++)
         line |= x->intr[i].iman == (IMAN_IP | IMAN_IE) && x->usbcmd & CMD_INTE;
     pci_irq_restore(&x->pci, line);
-    x->commands_due = x->commands_run;
-    xhci_all_due(x);
-    /* when the machine runs again, and not before */
+    for (unsigned i = 0; i < XHCI_SLOTS; i++) {
+        x->slot[i].due &= ~UINT32_C(1); /* there is no endpoint 0 */
+        x->due_slots |= x->slot[i].due ? UINT64_C(1) << i : 0;
+    }
     if (x->commands_due || x->due_slots || xhci_moderated(x) != TIMER_NEVER ||
         x->wrap_at != TIMER_NEVER)
         timer_at(&x->timer, clock_now(x->clock));

@@ -83,9 +83,10 @@ struct xhci_slot {
     uint16_t max_packet[XHCI_EPS];
     uint64_t dequeue[XHCI_EPS]; /* bit 0: the cycle state */
     uint32_t moved[XHCI_EPS];   /* bytes of the TD there */
+    uint32_t armed; /* endpoints whose doorbell rang, and whose ring was not empty since */
+    uint32_t due;   /* endpoints to be served */
     /* derived */
-    uint32_t due;  /* endpoints to be served */
-    uint32_t busy; /* those with a transfer under way */
+    uint32_t busy; /* endpoints with a transfer under way */
 };
 
 struct xhci_intr {
@@ -140,6 +141,8 @@ struct xhci {
     /* hidden state */
     uint64_t commands; /* the command ring's dequeue pointer, bit 0: its cycle state */
     bool commands_run; /* CRR */
+    bool commands_armed, commands_due; /* as endpoints are */
+    bool starved; /* something that is armed waits for room in an event ring */
     bool crcr_taken;   /* the high half that follows belongs to a stop or an abort */
     uint64_t start;    /* when it began to run */
     uint64_t wrap_at;  /* when MFINDEX wraps next and it must be told, or TIMER_NEVER */
@@ -152,7 +155,7 @@ struct xhci {
     unsigned usb2, usb3, places;
     struct usb_port place[XHCI_PLACES];
     struct timer timer;
-    bool working, commands_due, starved;
+    bool working;
     uint64_t due_slots;
     unsigned turn;         /* the slot that was served last */
     uint64_t budget_ms;    /* the millisecond that the budget is for */
@@ -224,7 +227,7 @@ unsigned xhci_stop_ep(struct xhci *x, unsigned slot, unsigned ep);
 unsigned xhci_set_dequeue(struct xhci *x, unsigned slot, unsigned ep, uint64_t dequeue);
 void xhci_doorbell(struct xhci *x, unsigned slot, unsigned ep);
 void xhci_make_due(struct xhci *x, unsigned slot, unsigned ep);
-/* All that run; after a while in which nothing did. */
+/* All that are armed; after a while in which nothing ran. */
 void xhci_all_due(struct xhci *x);
 /* The device that the slot is for, if traffic gets there. */
 struct usb_device *xhci_find_device(struct xhci *x, const struct xhci_slot *s);

@@ -334,14 +334,16 @@ void xhci_run_commands(struct xhci *x) {
             x->starved = true;
             return;
         }
-        if (xhci_fetch(x, &x->commands, &trb) != FETCH_TRB)
+        if (xhci_fetch(x, &x->commands, &trb) != FETCH_TRB) {
+            x->commands_armed = false;
             return;
+        }
         run_command(x, &trb);
     }
 }
 
 void xhci_stop_commands(struct xhci *x) {
-    x->commands_run = x->commands_due = false;
+    x->commands_run = x->commands_armed = x->commands_due = false;
     xhci_event(x, 0, &(struct xhci_event){.type = EVENT_COMMAND, .code = CC_COMMANDS_STOPPED,
                                           .param = x->commands & ~(uint64_t)0xf});
 }

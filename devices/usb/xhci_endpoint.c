@@ -25,6 +25,8 @@ static void show(struct xhci *x, const struct xhci_slot *s, unsigned ep) {
 void xhci_set_ep(struct xhci *x, unsigned slot, unsigned ep, unsigned state) {
     struct xhci_slot *s = xhci_slot(x, slot);
     s->ep_state[ep] = (uint8_t)state;
+    if (state != EP_RUNNING)
+        s->armed &= ~(UINT32_C(1) << ep);
     show(x, s, ep);
 }
 
@@ -34,12 +36,10 @@ void xhci_make_due(struct xhci *x, unsigned slot, unsigned ep) {
 }
 
 void xhci_all_due(struct xhci *x) {
-    x->commands_due |= x->commands_run;
-    for (unsigned slot = 1; slot <= XHCI_SLOTS; slot++) {
-        struct xhci_slot *s = xhci_slot(x, slot);
-        for (unsigned ep = 1; s->state > SLOT_ENABLED && ep < XHCI_EPS; ep++)
-            if (s->ep_state[ep] == EP_RUNNING)
-                xhci_make_due(x, slot, ep);
+    x->commands_due |= x->commands_armed;
+    for (unsigned i = 0; i < XHCI_SLOTS; i++) {
+        x->slot[i].due |= x->slot[i].armed;
+        x->due_slots |= x->slot[i].due ? UINT64_C(1) << i : 0;
     }
 }
 
@@ -75,6 +75,7 @@ void xhci_enable_ep(struct xhci *x, unsigned slot, unsigned ep, const uint32_t *
     struct xhci_slot *s = xhci_slot(x, slot);
     uint32_t words[8] = {0};
     xhci_cancel(x, slot, ep);
+    s->armed &= ~(UINT32_C(1) << ep);
     s->ep_type[ep] = context[1] >> 3 & 7;
     s->max_packet[ep] = (uint16_t)(context[1] >> 16);
     s->dequeue[ep] = ((uint64_t)context[3] << 32 | context[2]) & ~(uint64_t)0xe;
@@ -138,5 +139,6 @@ void xhci_doorbell(struct xhci *x, unsigned slot, unsigned ep) {
         return;
     if (s->ep_state[ep] == EP_STOPPED)
         xhci_set_ep(x, slot, ep, EP_RUNNING);
+    s->armed |= UINT32_C(1) << ep;
     xhci_make_due(x, slot, ep);
 }

@@ -127,7 +127,9 @@ static void port_ready(void *dev, struct usb_device *device, unsigned ep, bool i
     for (unsigned slot = 1; slot <= XHCI_SLOTS; slot++)
         if (xhci_slot(x, slot)->state > SLOT_ENABLED &&
             xhci_find_device(x, xhci_slot(x, slot)) == device) {
-            xhci_make_due(x, slot, ep ? 2 * ep + in : 1);
+            unsigned index = ep ? 2 * ep + in : 1;
+            if (xhci_slot(x, slot)->armed >> index & 1)
+                xhci_make_due(x, slot, index);
             break;
         }
     xhci_work(x);

@@ -323,6 +323,7 @@ static struct xhci_transfer *begin(struct xhci *x, unsigned slot, unsigned ep) {
     t->intr = 0;
     enum td td = collect(x, t);
     if (td == TD_NONE) {
+        xhci_slot(x, slot)->armed &= ~(UINT32_C(1) << ep);
         release(t);
         return NULL;
     }
