@@ -22,6 +22,7 @@
 #include "usb/uhci.h"
 #include "usb_find.h"
 #include "usb_real.h"
+#include "usb/xhci.h"
 
 enum { ID_LEN = 64, PATH_LEN = 32 };
 
@@ -29,6 +30,7 @@ struct usb_host {
     struct usb_host *next;
     char id[ID_LEN];  /* of the -device, or what it is called without one */
     char bus[ID_LEN]; /* "usb.0" */
+    const struct device_ops *chip;
     void *dev;
     struct usb_port *ports;
     unsigned port_count;
@@ -86,21 +88,53 @@ static void host_forget(struct board *b, struct usb_host *host) {
     mem_free(host);
 }
 
+/* The chip, or NULL: its slot is taken. */
+static bool host_made(struct board *b, struct usb_host *host, const struct device_ops *chip,
+                      void *dev) {
+    if (!dev) {
+        refuse(b, "USB controller \"%s\": the PCI slot is taken, or none is free", host->id);
+        host_forget(b, host);
+        return false;
+    }
+    host->chip = chip;
+    host->dev = dev;
+    board_add(b, chip, dev, host->id);
+    return true;
+}
+
 static bool add_uhci(struct board *b, uint16_t device_id, unsigned devfn, const char *id) {
     struct machine *m = b->machine;
     struct usb_host *host = host_new(b, id);
     struct uhci *uhci = uhci_new(&(struct uhci_pins){
         .pci = m->pci, .io = m->io, .clock = m->clock, .devfn = devfn, .device_id = device_id,
         .int_pin = 4, .qdev_id = *id ? host->id : NULL});
-    if (!uhci) {
-        host_forget(b, host);
-        return refuse(b, "USB controller \"%s\": the PCI slot is taken, or none is free", id);
-    }
-    host->dev = uhci;
+    if (!host_made(b, host, &uhci_device, uhci))
+        return false;
     host->ports = uhci_ports(uhci);
     host->port_count = UHCI_PORTS;
     host->fn = uhci_function(uhci);
-    board_add(b, &uhci_device, uhci, host->id);
+    return true;
+}
+
+/* p2= and p3= are how many ports of either kind there are: four, if nobody says. */
+static bool add_xhci(struct board *b, const struct config_device *device, bool nec,
+                     unsigned devfn) {
+    struct machine *m = b->machine;
+    uint64_t usb2 = 4, usb3 = 4;
+    if (!opts_number(device->opts, "p2", XHCI_PLACES, &usb2, b->why, b->why_len) ||
+        !opts_number(device->opts, "p3", XHCI_PLACES, &usb3, b->why, b->why_len))
+        return false;
+    if (!usb2 && !usb3)
+        return refuse(b, "-device %s: p2=0 and p3=0 leave no port", device->opts->text);
+    struct usb_host *host = host_new(b, device->id);
+    struct xhci *xhci = xhci_new(&(struct xhci_pins){
+        .pci = m->pci, .io = m->io, .clock = m->clock, .devfn = devfn, .nec = nec,
+        .usb2 = (unsigned)usb2, .usb3 = (unsigned)usb3,
+        .qdev_id = *device->id ? host->id : NULL});
+    if (!host_made(b, host, &xhci_device, xhci))
+        return false;
+    host->ports = xhci_ports(xhci, &host->port_count);
+    host->fn = xhci_function(xhci);
     return true;
 }
 
@@ -116,6 +150,8 @@ bool usb_add_host(struct board *b, const struct config_device *device) {
         return add_uhci(b, UHCI_PIIX3, devfn, device->id);
     if (!strcmp(device->name, "piix4-usb-uhci"))
         return add_uhci(b, UHCI_PIIX4, devfn, device->id);
+    if (!strcmp(device->name, "nec-usb-xhci") || !strcmp(device->name, "qemu-xhci"))
+        return add_xhci(b, device, device->name[0] == 'n', devfn);
     config_refuse(device, b->why, b->why_len);
     return false;
 }
@@ -427,7 +463,7 @@ static void remove_below(struct board *b, struct usb_host *host, struct usb_devi
 static void remove_host(struct board *b, struct usb_host *host) {
     remove_below(b, host, NULL);
     board_remove(b, host->dev);
-    uhci_device.free(host->dev);
+    host->chip->free(host->dev);
     host_forget(b, host);
 }
 

@@ -36,6 +36,7 @@ static const struct field storage_fields[] = {
     F(struct storage, tag), F(struct storage, expected), F(struct storage, residue),
     F_BYTES(struct storage, cdb), F(struct storage, sense_key), F(struct storage, asc),
     F(struct storage, ascq), F(struct storage, attention), F(struct storage, locked),
+    F_ARRAY(struct storage, refused),
     F(struct storage, medium_at), F(struct storage, medium_left),
     F_MAX(struct storage, buf_at, STORAGE_BUFFER), F_MAX(struct storage, buf_len, STORAGE_BUFFER),
     F_DYNAMIC_USED(struct storage, buf, STORAGE_BUFFER, buf_len), F_END
@@ -333,6 +334,7 @@ static void storage_cancel(struct usb_device *dev, struct usb_transfer *t) {
         uint32_t n = (uint32_t)MIN(t->actual, (size_t)s->buf_len);
         s->buf_len -= n;
         s->expected += n;
+        t->actual -= n;
     }
     tell_ready(s);
 }

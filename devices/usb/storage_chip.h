@@ -31,6 +31,7 @@ struct storage {
     uint8_t sense_key, asc, ascq;
     uint8_t attention; /* an ASC to report before anything else; 0: none */
     bool locked;
+    bool refused[2]; /* NAK was said: usb_ready is due, [out, in] */
     /* hidden state */
     uint64_t medium_at, medium_left; /* bytes: where the command goes on, and how far */
     uint32_t buf_at, buf_len;        /* IN: what is given next. OUT: what has come */
@@ -44,7 +45,6 @@ struct storage {
     bool busy, dropped; /* req is in flight; its result is for nobody */
     uint8_t moves;
     struct usb_transfer *transfer; /* that is PENDING, or NULL */
-    bool refused[2];               /* NAK was said: usb_ready is due, [out, in] */
 };
 
 /*

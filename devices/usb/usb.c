@@ -490,6 +490,20 @@ struct usb_device *usb_find(struct usb_port *port, uint8_t addr) {
     return find_below(port, addr, TIERS);
 }
 
+struct usb_device *usb_follow(struct usb_port *port, uint32_t route) {
+    for (unsigned tier = 0; port && tier <= TIERS; tier++, route >>= 4) {
+        struct usb_device *dev = port->enabled ? port->device : NULL;
+        if (!dev || !(route & 15))
+            return dev;
+        port = dev->ops->port ? dev->ops->port(dev, (route & 15) - 1) : NULL;
+    }
+    return NULL;
+}
+
+void usb_set_address(struct usb_device *dev, uint8_t addr) {
+    dev->address = addr;
+}
+
 bool usb_attach(struct usb_port *port, struct usb_device *dev) {
     unsigned common = port->speeds & dev->speeds;
     if (port->device || !common)

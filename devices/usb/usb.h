@@ -101,7 +101,8 @@ struct usb_device_ops {
     /* A transfer on another endpoint than 0, of a configured device. Sets `actual`. What answers
      * STALL is halted until the guest clears it. */
     enum usb_result (*data)(struct usb_device *dev, struct usb_transfer *transfer);
-    /* Ends a transfer that is PENDING without calling done. NULL where nothing is ever pending. */
+    /* Ends a transfer that is PENDING without calling done, and says in `actual` what has moved.
+     * NULL where nothing is ever pending. */
     void (*cancel)(struct usb_device *dev, struct usb_transfer *transfer);
     /* SET_CONFIGURATION or SET_INTERFACE was obeyed, or HALT cleared on ep; optional. */
     void (*configured)(struct usb_device *dev);
@@ -153,10 +154,15 @@ bool usb_loaded(const struct usb_device *dev, char *why, size_t why_len);
 
 /* The device at address `addr` on or behind the port if traffic gets there, or NULL. */
 struct usb_device *usb_find(struct usb_port *port, uint8_t addr);
+/* The device behind the port to which a route string leads (USB 3.2, 8.9) if traffic gets there. */
+struct usb_device *usb_follow(struct usb_port *port, uint32_t route);
+/* What SET_ADDRESS does, by a controller that sees to addresses itself. */
+void usb_set_address(struct usb_device *dev, uint8_t addr);
 /* Bus reset: address 0, unconfigured, nothing halted, transfers ended. */
 void usb_reset(struct usb_device *dev);
 /* Starts a transfer; the result is also in it. */
 enum usb_result usb_submit(struct usb_device *dev, struct usb_transfer *transfer);
+/* Ends what is PENDING; in the end `actual` bytes have moved. */
 void usb_cancel(struct usb_transfer *transfer);
 
 /* ---- for the board ---- */

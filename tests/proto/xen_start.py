@@ -115,7 +115,7 @@ FORMS = {
     'usb mouse, keyboard': (RUNS, base(usbdevice=['mouse', 'keyboard'])),
     'usbversion 1': (RUNS, base(usbversion=1)),
     'usbversion 2': (MAY_REFUSE, base(usbversion=2)),
-    'usbversion 3': (MAY_REFUSE, base(usbversion=3)),
+    'usbversion 3': (RUNS, base(usbversion=3)),
     'usb redirection': (MAY_REFUSE, base(usbversion=2, spiceusbredirection=2)),
     'no acpi': (RUNS, base(acpi=False)),
     'two vcpus': (RUNS, base(vcpus=2)),

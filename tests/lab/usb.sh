@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the USB scenarios share: devices that people use, disks, and an idle minute.
+
+# has_input NAME [SECONDS]: an input device of that name is there.
+has_input() {
+    guest_run "for i in \$(seq ${2:-15}); do grep -q '$1' /proc/bus/input/devices && break; sleep 1; done; grep -q '$1' /proc/bus/input/devices" 90
+}
+
+lost_input() {
+    guest_run "for i in \$(seq 15); do grep -q '$1' /proc/bus/input/devices || break; sleep 1; done; ! grep -q '$1' /proc/bus/input/devices" 90
+}
+
+# record NAME: the events of an input device into /tmp/ev.
+record() {
+    guest_run "(cat \$(grep -l '$1' /sys/class/input/event*/device/name | head -n 1 | sed 's,/sys/class,/dev,; s,/device.*,,') >/tmp/ev &)" >/dev/null
+    sleep 2
+}
+
+# 24 bytes an event: two words of time, then type, code and value; "type code value;..."
+events() {
+    sleep 3
+    guest_run 'killall cat; hexdump -v -e "12/2 \"%d \" \"\n\"" /tmp/ev | cut -d " " -f 9-11 | tr "\n" ";"' >events
+    note "$1: $(cat events)"
+}
+
+expect_events() {
+    for event in "$@"; do
+        grep -q "\(^\|;\)$event;" events || fail "the event \"$event\" did not arrive"
+    done
+}
+
+send() { QMP_WAIT=0.3 qmp input-send-event "{\"events\":[$1]}" >/dev/null; }
+at() { send "{\"type\":\"abs\",\"data\":{\"axis\":\"x\",\"value\":$1}},{\"type\":\"abs\",\"data\":{\"axis\":\"y\",\"value\":$2}}"; }
+button() { send "{\"type\":\"btn\",\"data\":{\"button\":\"$1\",\"down\":true}}"; send "{\"type\":\"btn\",\"data\":{\"button\":\"$1\",\"down\":false}}"; }
+
+tablet() {
+    record 'USB Tablet'
+    at 4660 22136
+    at 32767 0
+    button left
+    button wheel-up
+    events tablet
+    expect_events '3 0 4660' '3 1 22136' '3 0 32767' '3 1 0' '1 272 1' '1 272 0' '2 8 1'
+}
+
+keyboard() {
+    record 'USB Keyboard'
+    send_keys shift-a f5
+    events keyboard
+    expect_events '1 42 1' '1 30 1' '1 30 0' '1 42 0' '1 63 1' '1 63 0'
+}
+
+# The mouse gets what is relative; the tablet, what is absolute.
+mouse() {
+    record 'USB Mouse'
+    send '{"type":"rel","data":{"axis":"x","value":7}},{"type":"rel","data":{"axis":"y","value":-3}}'
+    events mouse
+    expect_events '2 0 7' '2 1 -3'
+}
+
+# idle [BOUND]: wakeups of all the device model's threads in a minute, beyond the guest's own accesses.
+idle() {
+    local before after asked=0
+    sleep 10
+    [ $LAB_DM = qemu ] || asked=$(accesses)
+    before=$(wakeups)
+    sleep 60
+    after=$(wakeups)
+    note "idle: $((after - before)) wakeups of the device model in 60 s"
+    [ $LAB_DM = qemu ] && return
+    asked=$(($(accesses) - asked))
+    note "idle: the guest made $asked accesses meanwhile"
+    [ $((after - before - asked)) -lt ${1:-60} ] || fail "wakeups that the guest didn't ask for"
+}
+
+# What the guest has asked of all regions so far.
+accesses() {
+    qmp human-monitor-command '{"command-line":"info io"}' | grep -o 'accesses [0-9]*' | awk '{ n += $2 } END { print n }'
+}
+
+wakeups() { cat /proc/$(dm_pid)/task/*/status | awk '/^voluntary/ { v += $2 } END { print v }'; }
+
+# disk_image NAME MIB: an image of noise.
+disk_image() {
+    dd if=/dev/urandom of=$LAB_WORK/$1 bs=1M count=$2 status=none
+    echo $LAB_WORK/$1
+}
+
+# The guest's name for the disk of a USB device with that serial number; into $DISK.
+find_disk() {
+    guest_run "for i in \$(seq 20); do ls -d /sys/bus/usb/devices/*/serial | xargs grep -l '^$1\$' | sed 's,/serial,,' >/tmp/where; ls -d \$(cat /tmp/where)/*/host*/target*/*/block/* 2>/dev/null >/tmp/block && break; sleep 1; done; sed 's,.*/,,' /tmp/block" 90 >found || true
+    DISK=$(tail -n 1 found)
+    [[ $DISK = sd* ]] || { guest_run 'dmesg | tail -n 20' >&3; fail "no disk with the serial number $1"; }
+    note "$1 is $DISK, at $(guest_run 'cat $(cat /tmp/where)/speed') Mbit/s"
+}
+
+# check_disk FILE SPEED: what is read is what is in the image, and what is written gets there.
+check_disk() {
+    local speed=$(guest_run 'cat $(cat /tmp/where)/speed')
+    [ "$speed" = $2 ] || fail "a disk at $speed Mbit/s, not $2"
+    [ "$(guest_run "md5sum </dev/$DISK" 300)" = "$(md5sum <$1)" ] || fail "the disk reads otherwise"
+    guest_run "dd if=/dev/urandom of=/tmp/new bs=1k count=${3:-3000} 2>/dev/null; dd if=/tmp/new of=/dev/$DISK bs=64k seek=7 conv=fsync 2>/dev/null" 300 ||
+        fail "the disk can't be written"
+    [ "$(guest_run 'md5sum </tmp/new' 60)" = "$(dd if=$1 bs=1k skip=448 count=${3:-3000} status=none | md5sum)" ] ||
+        fail "what was written is not in the image"
+    guest_run "echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/$DISK bs=64k skip=7 count=100 2>/dev/null | head -c $((${3:-3000} * 1024)) | cmp - /tmp/new" 300 ||
+        fail "what was written reads otherwise"
+}
