@@ -7,7 +7,9 @@ as oracle and each difference explained.
 """
 import os
 import struct
+import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -411,6 +413,71 @@ def test_fdc_change(q, seen):
     send(q, 0x0f, 0, 0)
     sense(q)
     expect(q.inb(DIR) & 0x80, 0, 'DSKCHG after a step')
+
+
+# ---- media of any format, CD-ROM ----
+
+SECOND = 0x170  # the channel of qtest_pc.CD
+
+
+def cd_sector(q, lba):
+    """A sector, after the drive has said what there is to say of its medium."""
+    for _ in range(8):
+        _, err, _ = qtest_pc.ide_packet(q, SECOND, bytes(12))
+        if not err:
+            break
+        qtest_pc.ide_packet(q, SECOND, bytes([3, 0, 0, 0, 18] + [0] * 7))
+    got, err, _ = qtest_pc.ide_packet(q, SECOND, bytes([0x28, 0, 0, 0, 0, lba, 0, 0, 1, 0, 0, 0]))
+    expect((err, len(got)), (0, 2048), 'READ(10)')
+    return got
+
+
+def medium(directory, name, format_):
+    """An image of that format, whose every sector says which it is; its raw content is NAME.raw."""
+    path = os.path.join(directory, name)
+    with open(path + '.raw', 'wb') as f:
+        f.write(b''.join((name.encode() + struct.pack('<I', i)).ljust(2048, b'.') for i in range(512)))
+    options = ['-o', 'force_size=on'] if format_ == 'vpc' else []
+    subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', format_, *options, path + '.raw', path],
+                   check=True)
+    return path
+
+
+def expect_medium(q, name):
+    for lba in (0, 17, 200):
+        expect(cd_sector(q, lba)[:len(name) + 4], name.encode() + struct.pack('<I', lba), name)
+
+
+@test(*qtest_pc.CD)
+def test_cd_formats(q, seen):
+    """A medium of each format, from a file and from a server, one after the other."""
+    with tempfile.TemporaryDirectory(prefix='hvm-dm-media.') as where:
+        for format_ in ('raw', 'qcow2', 'vpc', 'raw'):
+            name = '%s%d' % (format_, len(os.listdir(where)))
+            q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                  filename=medium(where, name, format_))
+            expect_medium(q, name)
+            shown = [b for b in q.qmp('query-block') if b['device'] == 'ide1-cd0'][0]
+            expect(os.path.basename(shown['inserted']['file']), name, 'the medium that is shown')
+        for format_ in ('raw', 'qcow2'):
+            name = 'served-' + format_
+            path, address = medium(where, name, format_), os.path.join(where, name + '.sock')
+            with subprocess.Popen(['nbdkit', '-f', '-U', address, 'file', path]) as server:
+                q.until('the server', lambda: os.path.exists(address))
+                q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                      filename='nbd+unix:///?socket=' + address)
+                expect_medium(q, name)
+                q.qmp('eject', device='ide1-cd0')
+                server.kill()
+        # what can't be opened leaves the medium where it is
+        q.qmp('blockdev-change-medium', device='ide1-cd0', format='qcow2', filename=medium(where, 'kept', 'qcow2'))
+        for format_, name in (('qcow2', 'kept.raw'), ('vpc', 'kept'), ('raw', 'nowhere')):
+            try:
+                q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                      filename=os.path.join(where, name))
+            except QtestError:
+                seen['refused ' + name] = True
+        expect_medium(q, 'kept')
 
 
 @test('-nodefaults')

@@ -264,6 +264,24 @@ def test_ide_bmdma(q, seen):
     expect(status & 0x03, 0, 'BMISX of a short table')
 
 
+def ide_packet(q, base, bytes_, limit=0x800):
+    """A packet command by PIO: the data it gave, the error bit, the error register."""
+    q.outb(base + 6, 0xa0)
+    q.outb(base + 1, 0)
+    q.outb(base + 4, limit & 0xff)
+    q.outb(base + 5, limit >> 8)
+    q.outb(base + 7, 0xa0)
+    expect(ide_ready(q, base) & DRQ, DRQ, 'DRQ for the packet')
+    for i in range(0, 12, 2):
+        q.outw(base, bytes_[i] | bytes_[i + 1] << 8)
+    got = b''
+    while ide_ready(q, base) & DRQ:
+        n = q.inb(base + 4) | q.inb(base + 5) << 8
+        got += b''.join(struct.pack('<H', q.inw(base)) for _ in range((n + 1) // 2))
+    err, code = q.inb(base + 7) & ERR, q.inb(base + 1)
+    return got, err, code
+
+
 @test(*CD)
 def test_atapi(q, seen):
     """SFF-8020i and MMC: signature, IDENTIFY PACKET DEVICE, INQUIRY, READ CAPACITY, READ(10)."""
@@ -277,21 +295,8 @@ def test_atapi(q, seen):
     for n in (0, 49, 53, 62, 63, 64, 80, 82, 83, 84, 85, 86, 87, 88, 93):
         seen['word %d' % n] = w[n]
 
-    def packet(bytes_, limit=0x800):
-        q.outb(base + 6, 0xa0)
-        q.outb(base + 1, 0)
-        q.outb(base + 4, limit & 0xff)
-        q.outb(base + 5, limit >> 8)
-        q.outb(base + 7, 0xa0)
-        expect(ide_ready(q, base) & DRQ, DRQ, 'DRQ for the packet')
-        for i in range(0, 12, 2):
-            q.outw(base, bytes_[i] | bytes_[i + 1] << 8)
-        got = b''
-        while ide_ready(q, base) & DRQ:
-            n = q.inb(base + 4) | q.inb(base + 5) << 8
-            got += b''.join(struct.pack('<H', q.inw(base)) for _ in range((n + 1) // 2))
-        err, code = q.inb(base + 7) & ERR, q.inb(base + 1)
-        return got, err, code
+    def packet(bytes_):
+        return ide_packet(q, base, bytes_)
 
     # A new medium: the first commands say so
     sense = []
