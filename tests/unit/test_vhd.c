@@ -330,6 +330,25 @@ static void name_parent(uint8_t *bytes, const char *code, const char *name) {
     memcpy(bytes + FILE_SIZE + 512, bytes, 512);
 }
 
+/* Of three blocks, of which the one in the middle is there; a part of that one. */
+static void discard(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    assert_int_equal(request(block, BLOCK_DISCARD, BLOCK + 512, NULL, BLOCK), 0);
+    reads(block, BLOCK, 0x77);
+    reads(block, BLOCK + 512, 0);
+    reads(block, BLOCK + 7 * 512, 0);
+    assert_int_equal(file->bytes[PLACE + 512 + 511], 0x77);
+    assert_int_equal(file->bytes[PLACE + 512 + 512], 0);
+    assert_int_equal(file->bytes[PLACE + 512 + BLOCK - 1], 0);
+    assert_memory_equal(file->bytes + TABLE, image + TABLE, 512);
+    assert_memory_equal(file->bytes + FOOTER, image + FOOTER, 512);
+    assert_int_equal(request(block, BLOCK_DISCARD, 0, NULL, DISK), 0);
+    reads(block, BLOCK, 0);
+    assert_memory_equal(file->bytes + FOOTER, image + FOOTER, 512);
+    block_put(block);
+}
+
 static void parents(void **unused) {
     static const struct {
         const char *code, *name;
@@ -378,7 +397,7 @@ static void parents(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(bits_say_what_is_there), T(either_footer_will_do), T(new_blocks), T(no_room),
+        T(bits_say_what_is_there), T(either_footer_will_do), T(new_blocks), T(discard), T(no_room),
         T(whose_size_is_by_geometry), T(fixed), T(bad_headers), T(read_only_and_bad_table),
         T(parents),
     };
