@@ -415,6 +415,43 @@ def test_fdc_change(q, seen):
     expect(q.inb(DIR) & 0x80, 0, 'DSKCHG after a step')
 
 
+# ---- changes that are not kept ----
+
+SNAPSHOT = ('-nodefaults', '-drive', 'if=ide,index=0,format=raw,file=DISK,snapshot=on')
+
+
+def ide_sector(q, lba, data=None):
+    """Reads a sector by PIO, or writes it."""
+    for r, v in ((2, 1), (3, lba & 0xff), (4, lba >> 8 & 0xff), (5, lba >> 16), (6, 0xe0)):
+        q.outb(0x1f0 + r, v)
+    q.outb(0x1f7, 0x20 if data is None else 0x30)
+    expect(qtest_pc.ide_ready(q) & (qtest_pc.DRQ | qtest_pc.ERR), qtest_pc.DRQ, 'DRQ')
+    if data is None:
+        return b''.join(struct.pack('<H', q.inw(0x1f0)) for _ in range(256))
+    for i in range(0, 512, 2):
+        q.outw(0x1f0, data[i] | data[i + 1] << 8)
+    expect(qtest_pc.ide_ready(q) & (qtest_pc.DRQ | qtest_pc.ERR), 0, 'the end of a write')
+    q.inb(0x1f7)
+    return data
+
+
+@test(*SNAPSHOT)
+def test_snapshot(q, seen):
+    with open('/proc/%d/cmdline' % q.process.pid) as f:
+        path = next(l for l in f.read().split('\0') if 'file=' in l).split('file=')[1].split(',')[0]
+    with open(path, 'rb') as f:
+        before = f.read()
+    expect(ide_sector(q, 1000), before[512000:512512], 'what the image holds')
+    for lba in (7, 1000, 2047):
+        ide_sector(q, lba, bytes([lba & 0xff]) * 512)
+    q.outb(0x1f7, 0xe7) # FLUSH CACHE
+    expect(qtest_pc.ide_ready(q) & qtest_pc.ERR, 0, 'a flush')
+    expect(ide_sector(q, 1000), b'\xe8' * 512, 'what was written')
+    expect(ide_sector(q, 1001), before[512512:513024], 'what is beside it')
+    with open(path, 'rb') as f:
+        expect(f.read() == before, True, 'the image as it was')
+
+
 # ---- media of any format, CD-ROM ----
 
 SECOND = 0x170  # the channel of qtest_pc.CD
