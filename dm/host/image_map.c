@@ -65,7 +65,6 @@ static void fill(struct cursor *cursor, const uint8_t *from, size_t len) {
 
 /* ---- the life of a request ---- */
 
-
 static void run(struct map_op *op);
 
 enum step map_fail(struct map_op *op, int err) {
@@ -105,6 +104,7 @@ static void begin(struct map_op *op, struct block_req *req) {
     op->req = req;
     op->err = 0;
     op->state = 0;
+    op->pieces = op->list_used = 0;
     op->epoch = map->epoch;
     map->in_flight[op->epoch]++;
     map->busy++;
@@ -191,6 +191,10 @@ static void run(struct map_op *op) {
     enum step s = op->err ? STEP_FAIL : step(op);
     if (s == STEP_WAIT)
         return;
+    if (op->flying) { /* into the request's memory */
+        op->awaits = true;
+        return;
+    }
     if (s == STEP_FAIL && op->claims)
         op->map->ops->abandon(op);
     map_finish(op);
@@ -312,6 +316,61 @@ static enum step read_packed(struct map_op *op, struct cursor *cursor, const str
     return map_park(op);
 }
 
+static void piece_done(struct block_req *req, int err) {
+    struct map_op *op = ((struct map_piece *)req->owner)->op;
+    struct map *map = op->map;
+    map->inside++;
+    if (err)
+        op->err = err;
+    if (!--op->flying) {
+        op->pieces = op->list_used = 0;
+        if (op->awaits) {
+            op->awaits = false;
+            run(op);
+        }
+    }
+    map_leave(map);
+}
+
+/* Has the lists of all pieces that may come; they stay where they are while any is flying. */
+static bool piece_room(struct map_op *op, const struct cursor *cursor) {
+    if (op->pieces)
+        return op->pieces < MAP_PIECES;
+    if (!op->piece)
+        op->piece = calloc(MAP_PIECES, sizeof(*op->piece));
+    return op->piece && map_list_room(op, cursor->niov + MAP_PIECES);
+}
+
+/* Starts the transfer of len bytes and goes past them. WAIT: it runs again when others are over. */
+static enum step fly(struct map_op *op, struct block *where, uint64_t offset, struct cursor *cursor,
+                     size_t len) {
+    if (!piece_room(op, cursor)) {
+        op->awaits = op->flying;
+        return op->flying ? STEP_WAIT
+                          : map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+    }
+    struct map_piece *piece = &op->piece[op->pieces++];
+    unsigned end = map_list_add(op, op->list_used, cursor, cursor->pos, len);
+    piece->op = op;
+    piece->req = (struct block_req){
+        .op = BLOCK_READ, .offset = offset, .len = len, .iov = op->list + op->list_used,
+        .niov = end - op->list_used, .done = piece_done, .owner = piece};
+    op->list_used = end;
+    op->flying++;
+    cursor->pos += len;
+    block_submit(where, &piece->req);
+    return STEP_DONE;
+}
+
+/* A write's own reading goes one by one: what comes next needs all of it. */
+static enum step read_from(struct map_op *op, struct block *where, uint64_t offset,
+                           struct cursor *cursor, uint64_t len) {
+    bool alone = !op->flying && len == cursor->end - cursor->pos;
+    if (alone || op->req->op != BLOCK_READ)
+        return map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+    return fly(op, where, offset, cursor, len);
+}
+
 enum step map_read(struct map_op *op, struct cursor *cursor) {
     struct map *map = op->map;
     while (cursor->pos < cursor->end) {
@@ -326,16 +385,18 @@ enum step map_read(struct map_op *op, struct cursor *cursor) {
             fill(cursor, NULL, e.len);
             break;
         case EXTENT_DATA:
-            return map_transfer(op, map->file, BLOCK_READ, e.host, cursor, e.len);
+            s = read_from(op, map->file, e.host, cursor, e.len);
+            break;
         case EXTENT_BACKING:
-            return map_transfer(op, map->backing, BLOCK_READ, cursor->pos, cursor,
-                                MIN(e.len, map->backing->size - cursor->pos));
+            s = read_from(op, map->backing, cursor->pos, cursor,
+                          MIN(e.len, map->backing->size - cursor->pos));
+            break;
         case EXTENT_PACKED:
             s = read_packed(op, cursor, &e);
-            if (s != STEP_DONE)
-                return s;
             break;
         }
+        if (s != STEP_DONE)
+            return s;
     }
     return STEP_DONE;
 }
@@ -519,6 +580,7 @@ void map_unmake(struct map *map) {
         struct map_op *op = map->spare;
         map->spare = op->next;
         free(op->list);
+        free(op->piece);
         free(op);
     }
     tables_free(map);

@@ -461,6 +461,41 @@ static void side_by_side(void **unused) {
     block_put(block);
 }
 
+/* Clusters here and there: their transfers are under way together, and one that fails is waited for
+ * with the others. */
+static void pieces(void **unused) {
+    (void)unused;
+    enum { N = 20 }; /* more than go at once */
+    static uint8_t buf[N * CLUSTER], seen[N * CLUSTER];
+    struct block *block = open_image();
+    for (unsigned i = 0; i < N; i++) /* each before the one before it */
+        assert_int_equal(writes(block, (N - 1 - i) * CLUSTER, (uint8_t)(0x40 + i), CLUSTER), 0);
+    struct iovec iov[] = {{seen, 1536}, {seen + 1536, sizeof(seen) - 1536}};
+    int err = -1;
+    struct block_req req = {.op = BLOCK_READ, .len = sizeof(seen), .iov = iov, .niov = 2,
+                            .done = done, .owner = &err};
+    for (unsigned i = 0; i < N; i++)
+        memset(buf + i * CLUSTER, (int)(0x40 + N - 1 - i), CLUSTER);
+    block_submit(block, &req);
+    assert_in_range(file->count, 10, MAP_PIECES); /* the first ones have had their place together */
+    file->seed = 77; /* they end in any order */
+    block_drain(block);
+    assert_int_equal(err, 0);
+    assert_memory_equal(seen, buf, sizeof(buf));
+    err = -1;
+    block_submit(block, &req);
+    unsigned count = file->count;
+    file->req[1]->scratch[0] = EIO;
+    for (loop_once(loop, NULL, NS_PER_SEC); file->count; loop_once(loop, NULL, NS_PER_SEC))
+        assert_int_equal(err, -1);
+    block_drain(block);
+    assert_int_equal(err, EIO);
+    assert_int_equal(block->stats.errors, 1);
+    assert_in_range(count, 10, MAP_PIECES);
+    reads(block, 0, 0x40 + N - 1);
+    block_put(block);
+}
+
 static void zeros_that_have_a_place(void **unused) {
     (void)unused;
     struct block *block = open_image();
@@ -612,7 +647,7 @@ int main(void) {
         T(autoclear_bits), T(bitmaps),
         T(bad_bitmaps), T(entries_past_the_end), T(data_on_a_table), T(tables_counted_as_free),
         T(bad_packed), T(dirty), T(dirty_without_blocks), T(dirty_and_read_only),
-        T(one_transfer_without_a_copy), T(side_by_side), T(zeros_that_have_a_place),
+        T(one_transfer_without_a_copy), T(side_by_side), T(pieces), T(zeros_that_have_a_place),
         T(discard_frees), T(no_room), T(devices_do_not_grow), T(refcount_table_grows),
         T(backing_files),
     };
