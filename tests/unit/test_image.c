@@ -482,6 +482,10 @@ static void protocol(void **unused) {
     (void)unused;
     snprintf(path, sizeof(path), "iscsi://host/target/0");
     refused("protocol");
+    snprintf(path, sizeof(path), "nbds://host/disk");
+    refused("TLS");
+    snprintf(path, sizeof(path), "nbds+unix:///?socket=/x");
+    refused("TLS");
 }
 
 static void from_descriptor(void **unused) {
