@@ -11,6 +11,8 @@
 
 #include "core/bits.h"
 
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the common case short */
+
 /* ---- memory ---- */
 
 bool map_list_room(struct map_op *op, unsigned n) {
@@ -104,7 +106,6 @@ static void begin(struct map_op *op, struct block_req *req) {
     op->req = req;
     op->err = 0;
     op->state = 0;
-    op->pieces = op->list_used = 0;
     op->epoch = map->epoch;
     map->in_flight[op->epoch]++;
     map->busy++;
@@ -485,20 +486,11 @@ static void read_at_once(struct block_req *child, int err) {
     map_leave(map);
 }
 
-static void submit_read(struct map_op *op, struct block_req *req) {
+static void submit_piece(struct map_op *op, struct block_req *req, uint64_t host) {
     struct block *file = op->map->file;
     struct block_req *child = &op->child;
-    struct extent e;
-    enum step s = op->map->ops->map(op, req->offset, req->len, &e);
-    if (s != STEP_DONE || e.kind != EXTENT_DATA || e.len < req->len ||
-        (!file->growable && e.host + e.len > file->size)) {
-        whole(op, req);
-        if (s != STEP_WAIT)
-            run(op);
-        return;
-    }
     child->op = BLOCK_READ;
-    child->offset = e.host;
+    child->offset = host;
     child->len = req->len;
     child->iov = req->iov;
     child->niov = req->niov;
@@ -507,9 +499,37 @@ static void submit_read(struct map_op *op, struct block_req *req) {
     file->ops->submit(file, child);
 }
 
-static void map_submit(struct block *block, struct block_req *req) {
-    struct map *map = map_of(block);
-    if (req->op == BLOCK_FLUSH && block->read_only) {
+static void submit_read(struct map_op *op, struct block_req *req) {
+    const struct block *file = op->map->file;
+    struct extent e;
+    enum step s = op->map->ops->map(op, req->offset, req->len, &e);
+    if (s == STEP_DONE && e.kind == EXTENT_DATA && e.len >= req->len &&
+        (file->growable || e.host + e.len <= file->size)) {
+        submit_piece(op, req, e.host);
+        return;
+    }
+    whole(op, req);
+    if (s != STEP_WAIT)
+        run(op);
+}
+
+/* Most reads of most images: nothing to be looked up, nothing to be put together. */
+static bool submit_at_once(struct map *map, struct block_req *req) {
+    const struct block *file = map->file;
+    struct map_op *op = map->spare;
+    if (req->op != BLOCK_READ || !op || map->queue || !map->ops->at_once)
+        return false;
+    uint64_t host = map->ops->at_once(map, req->offset, req->len);
+    if (!host || (!file->growable && host + req->len > file->size))
+        return false;
+    map->spare = op->next;
+    begin(op, req);
+    submit_piece(op, req, host);
+    return true;
+}
+
+OUT_OF_LINE static void submit_op(struct map *map, struct block_req *req) {
+    if (req->op == BLOCK_FLUSH && map->block.read_only) {
         enqueue(map, req, true, 0);
         return;
     }
@@ -528,6 +548,12 @@ static void map_submit(struct block *block, struct block_req *req) {
         run(op);
     }
     map->submitting = nested;
+}
+
+static void map_submit(struct block *block, struct block_req *req) {
+    struct map *map = map_of(block);
+    if (!submit_at_once(map, req))
+        submit_op(map, req);
 }
 
 /* Transfers that no request stands for. */

@@ -127,6 +127,9 @@ struct flush {
 struct map_ops {
     /* What is at guest byte pos, for at most len bytes. */
     enum step (*map)(struct map_op *op, uint64_t pos, uint64_t len, struct extent *extent);
+    /* Where all of [pos, pos + len) lies in the file, if that is known without any waiting and in
+     * a few steps; 0: map says. Optional. */
+    uint64_t (*at_once)(struct map *map, uint64_t pos, uint64_t len);
     enum step (*write)(struct map_op *op);
     enum step (*discard)(struct map_op *op);
     void (*abandon)(struct map_op *op); /* a write failed: takes back what it claims */

@@ -199,6 +199,21 @@ static enum step qcow2_map(struct map_op *op, uint64_t pos, uint64_t len, struct
     return STEP_DONE;
 }
 
+/* Data within one cluster, whose slice was looked at last. */
+static uint64_t qcow2_at_once(struct map *map, uint64_t pos, uint64_t len) {
+    struct qcow2 *q = qcow2_of(map);
+    uint64_t inside = pos & (q->cluster_size - 1);
+    if (!q->memo || q->memo_index != pos >> q->slice_bits ||
+        q->memo_evictions != map->tables.evictions || len - 1 >= q->cluster_size - inside)
+        return 0;
+    uint64_t entry = load_be64(q->memo->data + qcow2_slice_index(q, pos) * 8);
+    uint64_t place = entry & ENTRY_OFFSET;
+    if (entry & ~(ENTRY_COPIED | ENTRY_OFFSET) || !qcow2_place_ok(q, place))
+        return 0;
+    q->memo->used = ++map->tables.tick;
+    return place + inside;
+}
+
 static bool qcow2_unpack(struct map *map, const uint8_t *in, size_t len, uint8_t *out) {
     return unpack(qcow2_of(map)->zstd, in, len, out, map->packed.size);
 }
@@ -213,9 +228,9 @@ static void qcow2_free(struct map *map) {
 }
 
 static const struct map_ops qcow2_ops = {
-    .map = qcow2_map, .write = qcow2_write, .discard = qcow2_discard, .abandon = qcow2_abandon,
-    .unpack = qcow2_unpack, .frozen = qcow2_frozen, .flushed = qcow2_flushed,
-    .woken = qcow2_woken, .busy = qcow2_busy, .free = qcow2_free,
+    .map = qcow2_map, .at_once = qcow2_at_once, .write = qcow2_write, .discard = qcow2_discard,
+    .abandon = qcow2_abandon, .unpack = qcow2_unpack, .frozen = qcow2_frozen,
+    .flushed = qcow2_flushed, .woken = qcow2_woken, .busy = qcow2_busy, .free = qcow2_free,
 };
 
 /* ---- opening ---- */
