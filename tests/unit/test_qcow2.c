@@ -283,6 +283,7 @@ static void bad_bitmaps(void **unused) {
         {BITMAPS + 24, 8, UINT64_MAX << 9}, {SECOND + 18, 2, 9}, {SECOND + 20, 4, UINT32_MAX},
     };
     for (unsigned i = 0; i < ARRAY_LEN(lies); i++) {
+        teardown(unused);
         setup(unused);
         add_bitmaps();
         if (lies[i].len == 2)
@@ -292,8 +293,8 @@ static void bad_bitmaps(void **unused) {
         else
             store_be64(image + lies[i].at, lies[i].value);
         given_up();
-        loop_free(loop);
     }
+    teardown(unused);
     setup(unused);
     add_bitmaps();
     store_be64(image + 72, INCOMPAT_DIRTY); /* refcounts anew leave them none */
