@@ -60,6 +60,10 @@ def make_images(directory, others=qtest_pc.make_images):
         images[name] = os.path.join(directory, name.lower())
         with open(images[name], 'wb') as f:
             f.write(b''.join(struct.pack('<I', 0xf1000000 + i) * 128 for i in range(sectors)))
+    for port in range(2, 6):
+        images['P%d' % port] = os.path.join(directory, 'p%d' % port)
+        with open(images['P%d' % port], 'wb') as f:
+            f.write(b''.join(struct.pack('<II', 0x50 + port, i).ljust(512, b'.') for i in range(2048)))
     with open(images['DISK'], 'r+b') as f:
         f.write(b''.join(struct.pack('<I', i + 1) * 128 for i in range(2048)))
     return images
@@ -413,6 +417,26 @@ def test_fdc_change(q, seen):
     send(q, 0x0f, 0, 0)
     sense(q)
     expect(q.inb(DIR) & 0x80, 0, 'DSKCHG after a step')
+
+
+SIX = ('-nodefaults', '-device', 'ahci,id=ahci0,addr=4') + tuple(
+    word for port, name in ((0, 'DISK'), (1, 'ISO'), (2, 'P2'), (3, 'P3'), (4, 'P4'), (5, 'P5'))
+    for word in ('-drive', 'if=none,id=p%d,format=raw,file=%s' % (port, name),
+                 '-device', 'ide-hd,bus=ahci0.%d,unit=0,drive=p%d' % (port, port)))
+
+
+@test(*SIX)
+def test_ahci_six_ports(q, seen):
+    """A disk on each port; the last four are made for this and say who they are."""
+    for port in range(2, 6):
+        a = Ahci(q, port)
+        a.start()
+        for lba in (0, 2047):
+            a.command(0x25, lba=lba, count=1, regions=[(DATA, 512)])
+            expect(a.get(TFD) & 0x89, 0, 'the status of port %d' % port)
+            expect(q.memread(DATA, 8), struct.pack('<II', 0x50 + port, lba), 'port %d' % port)
+        a.put(CMD, 0x16)
+        q.until('the port to stop', lambda: not a.get(CMD) & 0x8000)
 
 
 # ---- changes that are not kept ----
