@@ -530,6 +530,9 @@ def test_cd_formats(q, seen):
                 expect_medium(q, name)
                 q.qmp('eject', device='ide1-cd0')
                 server.kill()
+        path = medium(where, 'typed', 'qcow2') # as by xl qemu-monitor-command
+        q.qmp('human-monitor-command', **{'command-line': 'change ide1-cd0 %s qcow2' % path})
+        expect_medium(q, 'typed')
         # what can't be opened leaves the medium where it is
         q.qmp('blockdev-change-medium', device='ide1-cd0', format='qcow2', filename=medium(where, 'kept', 'qcow2'))
         for format_, name in (('qcow2', 'kept.raw'), ('vpc', 'kept'), ('raw', 'nowhere')):
