@@ -22,18 +22,20 @@ enum { IDE_DRIVES = 4 };
 static struct block *open_medium(struct board *b, const struct config_disk *disk) {
     const struct config_drive *drive = disk->drive;
     struct machine *m = b->machine;
-    if (drive->snapshot) {
-        snprintf(b->why, b->why_len, "-drive %s: snapshot=on is not implemented",
-                 drive->opts->text);
-        return NULL;
-    }
+    bool read_only = drive->read_only || disk->cdrom, overlay = drive->snapshot && !read_only;
     struct image_options options = {
         .format = *drive->format ? drive->format : NULL,
-        .read_only = drive->read_only || disk->cdrom,
+        .read_only = read_only || overlay,
         .direct = drive->direct,
         .patience_s = drive->patience_s,
     };
-    return image_open(m->loop, drive->file, &options, b->why, b->why_len);
+    struct block *block = image_open(m->loop, drive->file, &options, b->why, b->why_len);
+    if (!block || !overlay)
+        return block;
+    struct block *over = image_overlay(m->loop, block, b->why, b->why_len);
+    if (!over)
+        block_put(block);
+    return over;
 }
 
 static bool refuse_disk(struct board *b, const struct config_disk *disk, const char *what) {

@@ -63,6 +63,8 @@ struct block *fixture_disk(const struct fixture *fx);
 uint8_t *fixture_bytes(struct block *block);
 /* The next n requests of the block fail with err. */
 void fixture_fail(struct block *block, int err, unsigned n);
+/* What touches the byte at `offset` fails with err; 0: nothing any more. */
+void fixture_bad(struct block *block, int err, uint64_t offset);
 /* Finishes requests until none is left that was or gets submitted; returns how many. */
 unsigned fixture_io(struct fixture *fx);
 /* Requests that wait. */

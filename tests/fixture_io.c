@@ -21,6 +21,8 @@ struct fake_block {
     struct block_req *head, **tail;
     int fail_err;
     unsigned fail_count;
+    int bad_err;
+    uint64_t bad_at;
     struct fake_block *next;
 };
 
@@ -47,6 +49,8 @@ static void fake_submit(struct block *block, struct block_req *req) {
     if (b->fail_count) {
         b->fail_count--;
         err = b->fail_err;
+    } else if (data && b->bad_at - req->offset < req->len) {
+        err = b->bad_err;
     }
     enqueue(b, req, err);
 }
@@ -144,6 +148,11 @@ uint8_t *fixture_bytes(struct block *block) {
 void fixture_fail(struct block *block, int err, unsigned n) {
     fake_of(block)->fail_err = err;
     fake_of(block)->fail_count = n;
+}
+
+void fixture_bad(struct block *block, int err, uint64_t offset) {
+    fake_of(block)->bad_err = err;
+    fake_of(block)->bad_at = offset;
 }
 
 void fixture_fail_all(struct fixture *fx, int err, unsigned n) {

@@ -44,11 +44,15 @@ struct ahci_tag {
     struct dma_sg sg;
     struct ahci_list list;
     uint64_t at, left;
+    uint32_t moved; /* bytes of sg that are done with, where they go by the sector */
     uint16_t count;
     uint8_t device;
     bool write, fua;
+    bool careful;  /* sector by sector, to find the bad one */
     bool inflight; /* its request is with the image */
     bool dead;     /* ... and nobody waits for it any more */
+    struct iovec iov;
+    uint8_t sector[ATA_SECTOR];
 };
 
 struct ahci_port {

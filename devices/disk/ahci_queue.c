@@ -3,8 +3,10 @@
  * Native command queuing: READ and WRITE FPDMA QUEUED (SATA 2.6, 13.6; AHCI 1.3, 5.6.4 and
  * 6.2.2.2). Up to 32 requests are with the image at once; each goes between guest memory and the
  * image, in pieces where it is long or its list is. Not modelled: the other queued commands, the
- * D2H frame by which a drive takes a queued command (nothing of it shows but PxCI), a sector in
- * more pieces than a scatter list holds.
+ * D2H frame by which a drive takes a queued command (nothing of it shows but PxCI).
+ *
+ * A sector that lies in more pieces than a scatter list holds goes through the tag's own memory,
+ * and so do all of a request that failed, one by one: log 10h names the bad one.
  */
 #include <errno.h>
 #include <string.h>
@@ -62,18 +64,34 @@ void ahci_queue_abandon(struct ahci_port *p) {
 
 static void request_done(struct block_req *req, int err);
 
-static void submit(struct ahci_tag *t, enum block_op op, size_t len) {
+static void submit(struct ahci_tag *t, enum block_op op, struct iovec *iov, unsigned niov,
+                   size_t len) {
     struct ahci_port *p = t->port;
     t->inflight = true;
     p->inflight++;
     t->req.op = op;
     t->req.offset = t->at;
     t->req.len = len;
-    t->req.iov = t->sg.iov;
-    t->req.niov = t->sg.n;
+    t->req.iov = iov;
+    t->req.niov = niov;
     t->req.done = request_done;
     t->req.owner = t;
     block_submit(p->drive.block, &t->req);
+}
+
+static void submit_sector(struct ahci_tag *t) {
+    t->iov = (struct iovec){t->sector, ATA_SECTOR};
+    submit(t, t->write ? BLOCK_WRITE : BLOCK_READ, &t->iov, 1, ATA_SECTOR);
+}
+
+static void submit_mapped(struct ahci_tag *t) {
+    if (!t->careful) {
+        submit(t, t->write ? BLOCK_WRITE : BLOCK_READ, t->sg.iov, t->sg.n, t->sg.len);
+        return;
+    }
+    if (t->write)
+        dma_sg_fetch(&t->sg, t->moved, t->sector, ATA_SECTOR);
+    submit_sector(t);
 }
 
 static void finish(struct ahci_tag *t) {
@@ -85,33 +103,40 @@ static void finish(struct ahci_tag *t) {
     set_device_bits(p, bit, ATA_DRDY, 0);
 }
 
-/* The list ended before the command did: a read drops the rest, a write waits for data that never
- * comes, until software resets the port. */
+/* A read drops what is beyond the list, a write waits for data that never comes, until software
+ * resets the port. */
 static void starve(struct ahci_tag *t) {
     struct ahci_port *p = t->port;
     if (t->list.fault) {
         p->is |= PXIS_HBFS;
         p->halted = true;
-    } else if (!ahci_list_ended(&t->list, &p->pci->dma)) {
-        fail_tag(t, ATA_ABRT);
     } else if (!t->write) {
         p->is |= PXIS_OFS;
         finish(t);
     }
 }
 
+/* No whole sector could be mapped: there are none, or the next one is in too many pieces. */
+static void next_in_pieces(struct ahci_tag *t) {
+    const struct dma *dma = &t->port->pci->dma;
+    if (ahci_list_ended(&t->list, dma) ||
+        (t->write && ahci_list_copy(&t->list, dma, t->sector, ATA_SECTOR, false) < ATA_SECTOR))
+        starve(t);
+    else
+        submit_sector(t);
+}
+
 static void next(struct ahci_tag *t) {
     struct ahci_port *p = t->port;
     if (t->left) {
-        size_t len = ahci_list_map(&t->list, &p->pci->dma, &t->sg, MIN(t->left, (uint64_t)BATCH),
-                                   !t->write);
-        if (len)
-            submit(t, t->write ? BLOCK_WRITE : BLOCK_READ, len);
+        t->moved = 0;
+        if (ahci_list_map(&t->list, &p->pci->dma, &t->sg, MIN(t->left, (uint64_t)BATCH), !t->write))
+            submit_mapped(t);
         else
-            starve(t);
+            next_in_pieces(t);
     } else if (t->write && t->fua) {
         t->fua = false;
-        submit(t, BLOCK_FLUSH, 0);
+        submit(t, BLOCK_FLUSH, NULL, 0, 0);
     } else {
         finish(t);
     }
@@ -121,28 +146,64 @@ static uint8_t error_of(const struct ahci_tag *t, int err) {
     return err == EINVAL ? ATA_IDNF : t->write ? ATA_ABRT : ATA_UNC;
 }
 
+static void give_back(struct ahci_tag *t) {
+    if (t->sg.n)
+        dma_sg_done(&t->port->pci->dma, &t->sg, !t->write);
+}
+
+/* The sector in our memory is read or written. True: there are more of the same mapped memory. */
+static bool sector_moved(struct ahci_tag *t) {
+    if (!t->sg.n) {
+        if (!t->write)
+            ahci_list_copy(&t->list, &t->port->pci->dma, t->sector, ATA_SECTOR, true);
+        return false;
+    }
+    if (!t->write)
+        dma_sg_fill(&t->sg, t->moved, t->sector, ATA_SECTOR);
+    t->moved += ATA_SECTOR;
+    return t->moved < t->sg.len;
+}
+
+static void request_ok(struct ahci_tag *t) {
+    t->at += t->req.len;
+    t->left -= t->req.len;
+    if (t->req.iov == &t->iov && sector_moved(t)) {
+        submit_mapped(t);
+        return;
+    }
+    give_back(t);
+    next(t);
+}
+
+static void request_failed(struct ahci_tag *t, int err) {
+    struct ahci_port *p = t->port;
+    if (!t->careful && t->req.len > ATA_SECTOR) {
+        t->careful = true;
+        submit_mapped(t);
+        return;
+    }
+    give_back(t);
+    log_guest(&p->drive.failures, "%s: %s %zu bytes at offset %llu failed: %s",
+              p->drive.block->name, t->write ? "writing" : "reading", t->req.len,
+              (unsigned long long)t->at, strerror(err));
+    fail_tag(t, error_of(t, err));
+}
+
 static void request_done(struct block_req *req, int err) {
     struct ahci_tag *t = req->owner;
     struct ahci_port *p = t->port;
     t->inflight = false;
     p->inflight--;
-    if (t->sg.n)
-        dma_sg_done(&p->pci->dma, &t->sg, req->op == BLOCK_READ);
     if (t->dead) {
+        give_back(t);
         t->dead = false;
         ahci_port_settle(p);
         return;
     }
-    if (err) {
-        log_guest(&p->drive.failures, "%s: %s %zu bytes at offset %llu failed: %s",
-                  p->drive.block->name, t->write ? "writing" : "reading", req->len,
-                  (unsigned long long)t->at, strerror(err));
-        fail_tag(t, error_of(t, err));
-    } else {
-        t->at += req->len;
-        t->left -= req->len;
-        next(t);
-    }
+    if (err)
+        request_failed(t, err);
+    else
+        request_ok(t);
     if (p->ci)
         ahci_port_run(p);
     p->changed(p);
@@ -163,6 +224,7 @@ void ahci_queue_start(struct ahci_port *p, unsigned n, const uint8_t *fis) {
     t->count = load_le16(fis + 12);
     t->at = lba * ATA_SECTOR;
     t->left = (uint64_t)sectors * ATA_SECTOR;
+    t->careful = false;
     p->queued |= 1u << n;
     if (fis[12] >> 3 != n || !(p->sact & 1u << n))
         fail_tag(t, ATA_ABRT);

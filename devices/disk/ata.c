@@ -49,7 +49,7 @@ const struct field ata_drive_fields[] = {
     F(struct ata_drive, at), F(struct ata_drive, left),
     F_DYNAMIC_USED(struct ata_drive, buf, ATA_BUF, end),
     F_MAX(struct ata_drive, heads, 16), F(struct ata_drive, sectors),
-    F_MAX(struct ata_drive, multiple, 128), F(struct ata_drive, transfer_mode),
+    F_MAX(struct ata_drive, multiple, ATA_MULTIPLE), F(struct ata_drive, transfer_mode),
     F(struct ata_drive, power), F_MAX(struct ata_drive, write_cache, 1),
     F_MAX(struct ata_drive, look_ahead, 1), F_MAX(struct ata_drive, smart, 1),
     F_MAX(struct ata_drive, present, 1),
@@ -548,7 +548,7 @@ void ata_reset_now(struct ata_drive *d) {
 void ata_hard_reset(struct ata_drive *d) {
     d->control = d->device = 0;
     d->diagnosing = false;
-    d->multiple = 0;
+    d->multiple = ATA_MULTIPLE;
     d->power = ATA_ACTIVE;
     d->failed.pending = false;
     ata_reset_now(d);
@@ -713,7 +713,7 @@ void ata_power_on(struct ata_drive *d) {
         d->feature[i] = d->count[i] = d->lba_low[i] = d->lba_mid[i] = d->lba_high[i] = 0;
     d->control = d->command = 0;
     d->diagnosing = false;
-    d->multiple = 0;
+    d->multiple = ATA_MULTIPLE;
     d->transfer_mode = 0x22; /* multiword DMA 2, as a BIOS leaves it */
     d->power = ATA_ACTIVE;
     d->write_cache = d->look_ahead = d->smart = true;

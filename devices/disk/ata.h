@@ -61,6 +61,10 @@ enum ata_op {
 
 enum { ATA_BUF = 65536, ATA_SECTOR = 512, ATA_CD_SECTOR = 2048, ATA_QUEUE = 32 };
 
+/* Sectors a block of READ MULTIPLE at most, and from power-on: Linux takes what is on and sets
+ * nothing, and each block costs an interrupt with its register reads. */
+enum { ATA_MULTIPLE = ATA_BUF / ATA_SECTOR };
+
 struct ata_drive;
 
 /* What a drive asks of its controller. */

@@ -12,7 +12,7 @@
 
 #include "core/bits.h"
 
-enum { MAX_HEADS = 16, MAX_SECTORS = 63, MAX_CYLINDERS = 16383, MAX_MULTIPLE = 16 };
+enum { MAX_HEADS = 16, MAX_SECTORS = 63, MAX_CYLINDERS = 16383 };
 
 enum {
     NOP = 0x00, DATA_SET_MANAGEMENT = 0x06, READ = 0x20, READ_NORETRY = 0x21, READ_EXT = 0x24,
@@ -173,7 +173,7 @@ static void seek(struct ata_drive *d) {
 
 static void set_multiple(struct ata_drive *d) {
     uint8_t n = d->count[0];
-    if (n > MAX_MULTIPLE || n & (n - 1)) {
+    if (n > ATA_MULTIPLE || n & (n - 1)) {
         ata_fail(d, ATA_ABRT);
         return;
     }

@@ -10,7 +10,7 @@
 
 #include "core/bits.h"
 
-enum { MAX_MULTIPLE = 16, TRIM_BLOCKS = 8 };
+enum { TRIM_BLOCKS = 8 };
 
 static void word(uint8_t *page, unsigned n, uint64_t val) {
     store_le16(page + 2 * n, (uint16_t)val);
@@ -97,7 +97,7 @@ void ata_disk_identify(const struct ata_drive *d, uint8_t *page) {
     word(page, 21, ATA_BUF / ATA_SECTOR);
     ata_string(page + 46, "1.0", 8);
     ata_string(page + 54, d->model, 40);
-    word(page, 47, 0x8000 | MAX_MULTIPLE);
+    word(page, 47, 0x8000 | ATA_MULTIPLE);
     word(page, 48, 0x4000);
     word(page, 49, 0x2f00); /* standby timers of the standard, IORDY, LBA, DMA */
     word(page, 50, 0x4000);

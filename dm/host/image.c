@@ -20,6 +20,7 @@ struct image_protocol {
 
 static const struct image_protocol protocols[] = {
     {"", file_open}, {"nbd:", nbd_open}, {"nbd+unix:", nbd_open}, {"nbd+tcp:", nbd_open},
+    {"nbds:", nbd_open}, {"nbds+unix:", nbd_open}, /* for its own sentence */
 };
 
 struct image_format {

@@ -44,6 +44,11 @@ struct block *image_open(struct loop *loop, const char *path, const struct image
 struct block *image_open_fd(struct loop *loop, int fd, const char *name,
                             const struct image_options *options, char *why, size_t why_len);
 
+/* The same disk, whose changes go to a temporary file and are gone with the image. It takes over
+ * the caller's reference to `base`, which is open for reading only; on failure that stays the
+ * caller's. */
+struct block *image_overlay(struct loop *loop, struct block *base, char *why, size_t why_len);
+
 /* The process ends: from now on no drain waits for a server that is gone. */
 void image_leaving(bool yes);
 

@@ -11,6 +11,8 @@
 
 #include "core/bits.h"
 
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the common case short */
+
 /* ---- memory ---- */
 
 bool map_list_room(struct map_op *op, unsigned n) {
@@ -64,7 +66,6 @@ static void fill(struct cursor *cursor, const uint8_t *from, size_t len) {
 }
 
 /* ---- the life of a request ---- */
-
 
 static void run(struct map_op *op);
 
@@ -191,6 +192,10 @@ static void run(struct map_op *op) {
     enum step s = op->err ? STEP_FAIL : step(op);
     if (s == STEP_WAIT)
         return;
+    if (op->flying) { /* into the request's memory */
+        op->awaits = true;
+        return;
+    }
     if (s == STEP_FAIL && op->claims)
         op->map->ops->abandon(op);
     map_finish(op);
@@ -312,6 +317,61 @@ static enum step read_packed(struct map_op *op, struct cursor *cursor, const str
     return map_park(op);
 }
 
+static void piece_done(struct block_req *req, int err) {
+    struct map_op *op = ((struct map_piece *)req->owner)->op;
+    struct map *map = op->map;
+    map->inside++;
+    if (err)
+        op->err = err;
+    if (!--op->flying) {
+        op->pieces = op->list_used = 0;
+        if (op->awaits) {
+            op->awaits = false;
+            run(op);
+        }
+    }
+    map_leave(map);
+}
+
+/* Has the lists of all pieces that may come; they stay where they are while any is flying. */
+static bool piece_room(struct map_op *op, const struct cursor *cursor) {
+    if (op->pieces)
+        return op->pieces < MAP_PIECES;
+    if (!op->piece)
+        op->piece = calloc(MAP_PIECES, sizeof(*op->piece));
+    return op->piece && map_list_room(op, cursor->niov + MAP_PIECES);
+}
+
+/* Starts the transfer of len bytes and goes past them. WAIT: it runs again when others are over. */
+static enum step fly(struct map_op *op, struct block *where, uint64_t offset, struct cursor *cursor,
+                     size_t len) {
+    if (!piece_room(op, cursor)) {
+        op->awaits = op->flying;
+        return op->flying ? STEP_WAIT
+                          : map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+    }
+    struct map_piece *piece = &op->piece[op->pieces++];
+    unsigned end = map_list_add(op, op->list_used, cursor, cursor->pos, len);
+    piece->op = op;
+    piece->req = (struct block_req){
+        .op = BLOCK_READ, .offset = offset, .len = len, .iov = op->list + op->list_used,
+        .niov = end - op->list_used, .done = piece_done, .owner = piece};
+    op->list_used = end;
+    op->flying++;
+    cursor->pos += len;
+    block_submit(where, &piece->req);
+    return STEP_DONE;
+}
+
+/* A write's own reading goes one by one: what comes next needs all of it. */
+static enum step read_from(struct map_op *op, struct block *where, uint64_t offset,
+                           struct cursor *cursor, uint64_t len) {
+    bool alone = !op->flying && len == cursor->end - cursor->pos;
+    if (alone || op->req->op != BLOCK_READ)
+        return map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+    return fly(op, where, offset, cursor, len);
+}
+
 enum step map_read(struct map_op *op, struct cursor *cursor) {
     struct map *map = op->map;
     while (cursor->pos < cursor->end) {
@@ -326,16 +386,18 @@ enum step map_read(struct map_op *op, struct cursor *cursor) {
             fill(cursor, NULL, e.len);
             break;
         case EXTENT_DATA:
-            return map_transfer(op, map->file, BLOCK_READ, e.host, cursor, e.len);
+            s = read_from(op, map->file, e.host, cursor, e.len);
+            break;
         case EXTENT_BACKING:
-            return map_transfer(op, map->backing, BLOCK_READ, cursor->pos, cursor,
-                                MIN(e.len, map->backing->size - cursor->pos));
+            s = read_from(op, map->backing, cursor->pos, cursor,
+                          MIN(e.len, map->backing->size - cursor->pos));
+            break;
         case EXTENT_PACKED:
             s = read_packed(op, cursor, &e);
-            if (s != STEP_DONE)
-                return s;
             break;
         }
+        if (s != STEP_DONE)
+            return s;
     }
     return STEP_DONE;
 }
@@ -424,20 +486,11 @@ static void read_at_once(struct block_req *child, int err) {
     map_leave(map);
 }
 
-static void submit_read(struct map_op *op, struct block_req *req) {
+static void submit_piece(struct map_op *op, struct block_req *req, uint64_t host) {
     struct block *file = op->map->file;
     struct block_req *child = &op->child;
-    struct extent e;
-    enum step s = op->map->ops->map(op, req->offset, req->len, &e);
-    if (s != STEP_DONE || e.kind != EXTENT_DATA || e.len < req->len ||
-        (!file->growable && e.host + e.len > file->size)) {
-        whole(op, req);
-        if (s != STEP_WAIT)
-            run(op);
-        return;
-    }
     child->op = BLOCK_READ;
-    child->offset = e.host;
+    child->offset = host;
     child->len = req->len;
     child->iov = req->iov;
     child->niov = req->niov;
@@ -446,9 +499,37 @@ static void submit_read(struct map_op *op, struct block_req *req) {
     file->ops->submit(file, child);
 }
 
-static void map_submit(struct block *block, struct block_req *req) {
-    struct map *map = map_of(block);
-    if (req->op == BLOCK_FLUSH && block->read_only) {
+static void submit_read(struct map_op *op, struct block_req *req) {
+    const struct block *file = op->map->file;
+    struct extent e;
+    enum step s = op->map->ops->map(op, req->offset, req->len, &e);
+    if (s == STEP_DONE && e.kind == EXTENT_DATA && e.len >= req->len &&
+        (file->growable || e.host + e.len <= file->size)) {
+        submit_piece(op, req, e.host);
+        return;
+    }
+    whole(op, req);
+    if (s != STEP_WAIT)
+        run(op);
+}
+
+/* Most reads of most images: nothing to be looked up, nothing to be put together. */
+static bool submit_at_once(struct map *map, struct block_req *req) {
+    const struct block *file = map->file;
+    struct map_op *op = map->spare;
+    if (req->op != BLOCK_READ || !op || map->queue || !map->ops->at_once)
+        return false;
+    uint64_t host = map->ops->at_once(map, req->offset, req->len);
+    if (!host || (!file->growable && host + req->len > file->size))
+        return false;
+    map->spare = op->next;
+    begin(op, req);
+    submit_piece(op, req, host);
+    return true;
+}
+
+OUT_OF_LINE static void submit_op(struct map *map, struct block_req *req) {
+    if (req->op == BLOCK_FLUSH && map->block.read_only) {
         enqueue(map, req, true, 0);
         return;
     }
@@ -467,6 +548,12 @@ static void map_submit(struct block *block, struct block_req *req) {
         run(op);
     }
     map->submitting = nested;
+}
+
+static void map_submit(struct block *block, struct block_req *req) {
+    struct map *map = map_of(block);
+    if (!submit_at_once(map, req))
+        submit_op(map, req);
 }
 
 /* Transfers that no request stands for. */
@@ -519,6 +606,7 @@ void map_unmake(struct map *map) {
         struct map_op *op = map->spare;
         map->spare = op->next;
         free(op->list);
+        free(op->piece);
         free(op);
     }
     tables_free(map);

@@ -46,6 +46,15 @@ struct cursor {
 };
 
 struct map;
+struct map_op;
+
+enum { MAP_PIECES = 16 };
+
+/* One of the transfers of a read whose parts lie here and there: they go side by side. */
+struct map_piece {
+    struct block_req req;
+    struct map_op *op;
+};
 
 struct map_op {
     struct map_op *next;
@@ -59,6 +68,10 @@ struct map_op {
     struct cursor *moving; /* moves on when the transfer is done, or NULL */
     struct iovec *list;
     unsigned list_room;
+    /* or its pieces, MAP_PIECES at a time; NULL: it never had any. Their lists are in `list`. */
+    struct map_piece *piece;
+    unsigned pieces, flying, list_used;
+    bool awaits; /* runs again when none is flying */
     /* the driver's, zero at the beginning of each request */
     uint8_t state;
     struct map_op *claim_next;
@@ -114,6 +127,9 @@ struct flush {
 struct map_ops {
     /* What is at guest byte pos, for at most len bytes. */
     enum step (*map)(struct map_op *op, uint64_t pos, uint64_t len, struct extent *extent);
+    /* Where all of [pos, pos + len) lies in the file, if that is known without any waiting and in
+     * a few steps; 0: map says. Optional. */
+    uint64_t (*at_once)(struct map *map, uint64_t pos, uint64_t len);
     enum step (*write)(struct map_op *op);
     enum step (*discard)(struct map_op *op);
     void (*abandon)(struct map_op *op); /* a write failed: takes back what it claims */

@@ -2,7 +2,8 @@
 /*
  * qcow2, versions 2 and 3 (QEMU's docs/interop/qcow2.txt): opening and reading. Refused:
  * encryption, external data files, subclusters, features that are unknown. Internal snapshots stay
- * as they are; bitmaps lose their autoclear bit, which tells everybody that they are out of date.
+ * as they are; bitmaps are marked as out of date, by their own flags (image_qcow2_bitmaps.c) or,
+ * where refcounts are computed anew, which leaves them none, by the autoclear bit.
  * Refcounts are always exact: an image with lazy ones is written as any other. See image_qcow2.h.
  */
 #include "image_qcow2.h"
@@ -198,6 +199,21 @@ static enum step qcow2_map(struct map_op *op, uint64_t pos, uint64_t len, struct
     return STEP_DONE;
 }
 
+/* Data within one cluster, whose slice was looked at last. */
+static uint64_t qcow2_at_once(struct map *map, uint64_t pos, uint64_t len) {
+    struct qcow2 *q = qcow2_of(map);
+    uint64_t inside = pos & (q->cluster_size - 1);
+    if (!q->memo || q->memo_index != pos >> q->slice_bits ||
+        q->memo_evictions != map->tables.evictions || len - 1 >= q->cluster_size - inside)
+        return 0;
+    uint64_t entry = load_be64(q->memo->data + qcow2_slice_index(q, pos) * 8);
+    uint64_t place = entry & ENTRY_OFFSET;
+    if (entry & ~(ENTRY_COPIED | ENTRY_OFFSET) || !qcow2_place_ok(q, place))
+        return 0;
+    q->memo->used = ++map->tables.tick;
+    return place + inside;
+}
+
 static bool qcow2_unpack(struct map *map, const uint8_t *in, size_t len, uint8_t *out) {
     return unpack(qcow2_of(map)->zstd, in, len, out, map->packed.size);
 }
@@ -212,9 +228,9 @@ static void qcow2_free(struct map *map) {
 }
 
 static const struct map_ops qcow2_ops = {
-    .map = qcow2_map, .write = qcow2_write, .discard = qcow2_discard, .abandon = qcow2_abandon,
-    .unpack = qcow2_unpack, .frozen = qcow2_frozen, .flushed = qcow2_flushed,
-    .woken = qcow2_woken, .busy = qcow2_busy, .free = qcow2_free,
+    .map = qcow2_map, .at_once = qcow2_at_once, .write = qcow2_write, .discard = qcow2_discard,
+    .abandon = qcow2_abandon, .unpack = qcow2_unpack, .frozen = qcow2_frozen,
+    .flushed = qcow2_flushed, .woken = qcow2_woken, .busy = qcow2_busy, .free = qcow2_free,
 };
 
 /* ---- opening ---- */
@@ -284,7 +300,7 @@ static const uint8_t *extension(struct opening *o, size_t *at, uint32_t *type, u
     return data;
 }
 
-enum { EXT_FEATURES = 0x6803f857 };
+enum { EXT_FEATURES = 0x6803f857, EXT_BITMAPS = 0x23852875 };
 #define EXT_BACKING_FORMAT UINT32_C(0xe2792aca)
 
 static void feature_name(struct opening *o, size_t at, unsigned bit, char name[47]) {
@@ -455,21 +471,37 @@ static bool write_header(struct opening *o, struct qcow2 *q) {
     return !err || fail_io(o, "header", err);
 }
 
+/* The autoclear bits that may stay. */
+static uint64_t mark_bitmaps(struct opening *o, struct qcow2 *q, bool dirty) {
+    size_t at = load_be32(q->header + QH_HEADER_LENGTH);
+    uint32_t type, len;
+    const uint8_t *data;
+    if (!(load_be64(q->header + QH_AUTOCLEAR) & AUTOCLEAR_BITMAPS))
+        return 0;
+    while (!dirty && (data = extension(o, &at, &type, &len)))
+        if (type == EXT_BITMAPS && qcow2_bitmaps_mark(q, data, len))
+            return AUTOCLEAR_BITMAPS;
+    log_warn("image '%s': its bitmaps can't be marked as out of date, and are given up: the next "
+             "backup has to be a full one", q->name);
+    return 0;
+}
+
 static bool prepare_writes(struct opening *o, struct qcow2 *q) {
     if (!learn_tables(o, q, "an L1 entry points at", q->l1_offset, q->l1_size))
         return false;
     uint64_t set = q->version > 2 ? load_be64(q->header + QH_INCOMPATIBLE) : 0;
+    uint64_t autoclear = q->version > 2 ? load_be64(q->header + QH_AUTOCLEAR) : 0;
     if ((set & INCOMPAT_DIRTY) && !qcow2_mend(q, o->why, o->why_len))
         return false;
     if (!learn_tables(o, q, "a refcount table entry points at", q->reftable_offset,
                       q->reftable_clusters << q->l2_bits))
         return false;
-    if (q->version > 2 && ((set & INCOMPAT_DIRTY) || load_be64(q->header + QH_AUTOCLEAR))) {
-        store_be64(q->header + QH_INCOMPATIBLE, set & ~INCOMPAT_DIRTY);
-        store_be64(q->header + QH_AUTOCLEAR, 0);
-        return write_header(o, q);
-    }
-    return true;
+    uint64_t kept = autoclear ? mark_bitmaps(o, q, set & INCOMPAT_DIRTY) : 0;
+    if (!(set & INCOMPAT_DIRTY) && kept == autoclear)
+        return true;
+    store_be64(q->header + QH_INCOMPATIBLE, set & ~INCOMPAT_DIRTY);
+    store_be64(q->header + QH_AUTOCLEAR, kept);
+    return write_header(o, q);
 }
 
 static bool open_all(struct opening *o, struct qcow2 *q, struct block **backing) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between the files of qcow2: image_qcow2.c (opening, reading), image_qcow2_write.c (writes and
- * discards), image_qcow2_refs.c (clusters taken and freed), image_qcow2_mend.c (refcounts anew).
- * The format is QEMU's docs/interop/qcow2.txt; names are those of its fields.
+ * discards), image_qcow2_refs.c (clusters taken and freed), image_qcow2_mend.c (refcounts anew),
+ * image_qcow2_bitmaps.c. The format is QEMU's docs/interop/qcow2.txt; names are those of its
+ * fields.
  */
 #ifndef HOST_IMAGE_QCOW2_H
 #define HOST_IMAGE_QCOW2_H
@@ -26,6 +27,8 @@ enum {
 #define INCOMPAT_DATA_FILE UINT64_C(4)
 #define INCOMPAT_COMPRESSION UINT64_C(8)
 #define INCOMPAT_EXTENDED_L2 UINT64_C(16)
+
+#define AUTOCLEAR_BITMAPS UINT64_C(1)
 
 #define ENTRY_COPIED (UINT64_C(1) << 63)
 #define ENTRY_COMPRESSED (UINT64_C(1) << 62)
@@ -153,6 +156,9 @@ bool qcow2_busy(const struct map *map);
  * `index`. */
 void qcow2_job_start(struct qcow2 *q, int kind, uint64_t index, uint64_t place, uint64_t old);
 void qcow2_job_run(struct qcow2 *q);
+
+/* image_qcow2_bitmaps.c, for opening only: marks bitmaps as out of date. False: it can't be. */
+bool qcow2_bitmaps_mark(struct qcow2 *q, const uint8_t *extension, uint32_t len);
 
 /* image_qcow2_mend.c, for opening only: computes all refcounts and writes those that are wrong. */
 bool qcow2_mend(struct qcow2 *q, char *why, size_t why_len);

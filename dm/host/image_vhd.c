@@ -4,8 +4,9 @@
  * differencing disks. The size is the footer's current size, but for images of Virtual PC and of
  * old QEMU ("vpc ", "vs ", "qemu"), whose disks have the size of their geometry if that is not the
  * largest there is: so does qemu-img. The footer at the end of a dynamic disk moves with each new
- * block; its copy at the beginning is what is believed. Discards change nothing. See image_map.h;
- * reading the headers is image_vhd_open.c.
+ * block; its copy at the beginning is what is believed. A discard makes holes in blocks that are
+ * there; no block is given back, for nothing but a copy of the whole makes the file shorter. See
+ * image_map.h; reading the headers is image_vhd_open.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -239,14 +240,26 @@ static enum step vhd_write(struct map_op *op) {
     }
 }
 
+/* Sectors of a block that are the parent's stay so. */
 static enum step vhd_discard(struct map_op *op) {
     struct vhd *v = vhd_of(op->map);
-    if (v->type != VHD_FIXED || op->at.pos >= op->at.end)
-        return STEP_DONE;
     op->at.iov = NULL;
     op->at.niov = 0;
-    return map_transfer(op, v->map.file, BLOCK_DISCARD, op->at.pos, &op->at,
-                        op->at.end - op->at.pos);
+    while (op->at.pos < op->at.end) {
+        uint64_t place, pos = op->at.pos, len = op->at.end - pos;
+        if (v->type == VHD_FIXED)
+            return map_transfer(op, v->map.file, BLOCK_DISCARD, pos, &op->at, len);
+        uint64_t in = pos % v->block_size;
+        len = MIN(len, v->block_size - in);
+        enum step s = find_block(v, pos, &place, &op->err);
+        if (s != STEP_DONE)
+            return s == STEP_WAIT ? map_park(op) : s;
+        if (place)
+            return map_transfer(op, v->map.file, BLOCK_DISCARD, place + v->bitmap_size + in,
+                                &op->at, len);
+        op->at.pos += len;
+    }
+    return STEP_DONE;
 }
 
 static void vhd_free(struct map *map) {

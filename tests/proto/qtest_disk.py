@@ -7,7 +7,9 @@ as oracle and each difference explained.
 """
 import os
 import struct
+import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -58,6 +60,10 @@ def make_images(directory, others=qtest_pc.make_images):
         images[name] = os.path.join(directory, name.lower())
         with open(images[name], 'wb') as f:
             f.write(b''.join(struct.pack('<I', 0xf1000000 + i) * 128 for i in range(sectors)))
+    for port in range(2, 6):
+        images['P%d' % port] = os.path.join(directory, 'p%d' % port)
+        with open(images['P%d' % port], 'wb') as f:
+            f.write(b''.join(struct.pack('<II', 0x50 + port, i).ljust(512, b'.') for i in range(2048)))
     with open(images['DISK'], 'r+b') as f:
         f.write(b''.join(struct.pack('<I', i + 1) * 128 for i in range(2048)))
     return images
@@ -411,6 +417,131 @@ def test_fdc_change(q, seen):
     send(q, 0x0f, 0, 0)
     sense(q)
     expect(q.inb(DIR) & 0x80, 0, 'DSKCHG after a step')
+
+
+SIX = ('-nodefaults', '-device', 'ahci,id=ahci0,addr=4') + tuple(
+    word for port, name in ((0, 'DISK'), (1, 'ISO'), (2, 'P2'), (3, 'P3'), (4, 'P4'), (5, 'P5'))
+    for word in ('-drive', 'if=none,id=p%d,format=raw,file=%s' % (port, name),
+                 '-device', 'ide-hd,bus=ahci0.%d,unit=0,drive=p%d' % (port, port)))
+
+
+@test(*SIX)
+def test_ahci_six_ports(q, seen):
+    """A disk on each port; the last four are made for this and say who they are."""
+    for port in range(2, 6):
+        a = Ahci(q, port)
+        a.start()
+        for lba in (0, 2047):
+            a.command(0x25, lba=lba, count=1, regions=[(DATA, 512)])
+            expect(a.get(TFD) & 0x89, 0, 'the status of port %d' % port)
+            expect(q.memread(DATA, 8), struct.pack('<II', 0x50 + port, lba), 'port %d' % port)
+        a.put(CMD, 0x16)
+        q.until('the port to stop', lambda: not a.get(CMD) & 0x8000)
+
+
+# ---- changes that are not kept ----
+
+SNAPSHOT = ('-nodefaults', '-drive', 'if=ide,index=0,format=raw,file=DISK,snapshot=on')
+
+
+def ide_sector(q, lba, data=None):
+    """Reads a sector by PIO, or writes it."""
+    for r, v in ((2, 1), (3, lba & 0xff), (4, lba >> 8 & 0xff), (5, lba >> 16), (6, 0xe0)):
+        q.outb(0x1f0 + r, v)
+    q.outb(0x1f7, 0x20 if data is None else 0x30)
+    expect(qtest_pc.ide_ready(q) & (qtest_pc.DRQ | qtest_pc.ERR), qtest_pc.DRQ, 'DRQ')
+    if data is None:
+        return b''.join(struct.pack('<H', q.inw(0x1f0)) for _ in range(256))
+    for i in range(0, 512, 2):
+        q.outw(0x1f0, data[i] | data[i + 1] << 8)
+    expect(qtest_pc.ide_ready(q) & (qtest_pc.DRQ | qtest_pc.ERR), 0, 'the end of a write')
+    q.inb(0x1f7)
+    return data
+
+
+@test(*SNAPSHOT)
+def test_snapshot(q, seen):
+    with open('/proc/%d/cmdline' % q.process.pid) as f:
+        path = next(l for l in f.read().split('\0') if 'file=' in l).split('file=')[1].split(',')[0]
+    with open(path, 'rb') as f:
+        before = f.read()
+    expect(ide_sector(q, 1000), before[512000:512512], 'what the image holds')
+    for lba in (7, 1000, 2047):
+        ide_sector(q, lba, bytes([lba & 0xff]) * 512)
+    q.outb(0x1f7, 0xe7) # FLUSH CACHE
+    expect(qtest_pc.ide_ready(q) & qtest_pc.ERR, 0, 'a flush')
+    expect(ide_sector(q, 1000), b'\xe8' * 512, 'what was written')
+    expect(ide_sector(q, 1001), before[512512:513024], 'what is beside it')
+    with open(path, 'rb') as f:
+        expect(f.read() == before, True, 'the image as it was')
+
+
+# ---- media of any format, CD-ROM ----
+
+SECOND = 0x170  # the channel of qtest_pc.CD
+
+
+def cd_sector(q, lba):
+    """A sector, after the drive has said what there is to say of its medium."""
+    for _ in range(8):
+        _, err, _ = qtest_pc.ide_packet(q, SECOND, bytes(12))
+        if not err:
+            break
+        qtest_pc.ide_packet(q, SECOND, bytes([3, 0, 0, 0, 18] + [0] * 7))
+    got, err, _ = qtest_pc.ide_packet(q, SECOND, bytes([0x28, 0, 0, 0, 0, lba, 0, 0, 1, 0, 0, 0]))
+    expect((err, len(got)), (0, 2048), 'READ(10)')
+    return got
+
+
+def medium(directory, name, format_):
+    """An image of that format, whose every sector says which it is; its raw content is NAME.raw."""
+    path = os.path.join(directory, name)
+    with open(path + '.raw', 'wb') as f:
+        f.write(b''.join((name.encode() + struct.pack('<I', i)).ljust(2048, b'.') for i in range(512)))
+    options = ['-o', 'force_size=on'] if format_ == 'vpc' else []
+    subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', format_, *options, path + '.raw', path],
+                   check=True)
+    return path
+
+
+def expect_medium(q, name):
+    for lba in (0, 17, 200):
+        expect(cd_sector(q, lba)[:len(name) + 4], name.encode() + struct.pack('<I', lba), name)
+
+
+@test(*qtest_pc.CD)
+def test_cd_formats(q, seen):
+    """A medium of each format, from a file and from a server, one after the other."""
+    with tempfile.TemporaryDirectory(prefix='hvm-dm-media.') as where:
+        for format_ in ('raw', 'qcow2', 'vpc', 'raw'):
+            name = '%s%d' % (format_, len(os.listdir(where)))
+            q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                  filename=medium(where, name, format_))
+            expect_medium(q, name)
+            shown = [b for b in q.qmp('query-block') if b['device'] == 'ide1-cd0'][0]
+            expect(os.path.basename(shown['inserted']['file']), name, 'the medium that is shown')
+        for format_ in ('raw', 'qcow2'):
+            name = 'served-' + format_
+            path, address = medium(where, name, format_), os.path.join(where, name + '.sock')
+            with subprocess.Popen(['nbdkit', '-f', '-U', address, 'file', path]) as server:
+                q.until('the server', lambda: os.path.exists(address))
+                q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                      filename='nbd+unix:///?socket=' + address)
+                expect_medium(q, name)
+                q.qmp('eject', device='ide1-cd0')
+                server.kill()
+        path = medium(where, 'typed', 'qcow2') # as by xl qemu-monitor-command
+        q.qmp('human-monitor-command', **{'command-line': 'change ide1-cd0 %s qcow2' % path})
+        expect_medium(q, 'typed')
+        # what can't be opened leaves the medium where it is
+        q.qmp('blockdev-change-medium', device='ide1-cd0', format='qcow2', filename=medium(where, 'kept', 'qcow2'))
+        for format_, name in (('qcow2', 'kept.raw'), ('vpc', 'kept'), ('raw', 'nowhere')):
+            try:
+                q.qmp('blockdev-change-medium', device='ide1-cd0', format=format_,
+                      filename=os.path.join(where, name))
+            except QtestError:
+                seen['refused ' + name] = True
+        expect_medium(q, 'kept')
 
 
 @test('-nodefaults')

@@ -25,6 +25,7 @@ SECTORS = 4 * 1024 * 1024 // 512
 # The oracle is QEMU 7.2 as Debian packages it for Xen.
 ATA_OBSOLETE = 'QEMU fills words that are obsolete since ATA-2 with the geometry of its own sectors'
 ATA8 = 'QEMU stops at ATA/ATAPI-6 or leaves the word 0; ours is what ATA8-ACS defines for it'
+MULTIPLE = 'ours may be 128 sectors a block'
 MWDMA = 'QEMU selects the mode that is set at power-on; ours says which one the host set'
 PCI_COMMAND = 'bit 6, parity error response, can be written in PCI 2.1; bits that a chip of the ' \
     '82371SB has fixed are fixed'
@@ -37,7 +38,7 @@ REASONS = {
         'word 48': 'bit 14 is fixed at 1 by ATA8-ACS; QEMU says that doubleword I/O is possible, '
                    'which ATA-2 made obsolete',
         'word 49': 'bit 13: standby timer values as in the standard; bit 10: IORDY may be disabled',
-        'word 50': ATA8, 'word 52': ATA_OBSOLETE, 'word 59': 'QEMU sets MULTIPLE at power-on',
+        'word 50': ATA8, 'word 52': ATA_OBSOLETE, 'word 47': MULTIPLE, 'word 59': MULTIPLE,
         'word 62': 'single word DMA is obsolete since ATA-3', 'word 63': MWDMA,
         'word 69': 'QEMU promises that TRIMmed sectors read as something fixed; raw files may not',
         'word 80': 'ours speaks ATA8-ACS too', 'word 81': ATA8,
@@ -146,7 +147,7 @@ def test_ide_identify(q, seen):
     expect(w[60] | w[61] << 16, SECTORS, 'words 60, 61: LBA28 capacity')
     expect(w[83] & 0xc400, 0x4400, 'word 83: valid, LBA48')
     expect(w[100] | w[101] << 16, SECTORS, 'words 100, 101: LBA48 capacity')
-    expect(w[47] & 0xff, 16, 'word 47: sectors of READ MULTIPLE')
+    expect(w[47] & 0xff >= 16, True, 'word 47: sectors of READ MULTIPLE')
     for n in range(256):
         if n not in range(10, 20) and n not in range(23, 47):
             seen['word %d' % n] = w[n]
@@ -263,6 +264,24 @@ def test_ide_bmdma(q, seen):
     expect(status & 0x03, 0, 'BMISX of a short table')
 
 
+def ide_packet(q, base, bytes_, limit=0x800):
+    """A packet command by PIO: the data it gave, the error bit, the error register."""
+    q.outb(base + 6, 0xa0)
+    q.outb(base + 1, 0)
+    q.outb(base + 4, limit & 0xff)
+    q.outb(base + 5, limit >> 8)
+    q.outb(base + 7, 0xa0)
+    expect(ide_ready(q, base) & DRQ, DRQ, 'DRQ for the packet')
+    for i in range(0, 12, 2):
+        q.outw(base, bytes_[i] | bytes_[i + 1] << 8)
+    got = b''
+    while ide_ready(q, base) & DRQ:
+        n = q.inb(base + 4) | q.inb(base + 5) << 8
+        got += b''.join(struct.pack('<H', q.inw(base)) for _ in range((n + 1) // 2))
+    err, code = q.inb(base + 7) & ERR, q.inb(base + 1)
+    return got, err, code
+
+
 @test(*CD)
 def test_atapi(q, seen):
     """SFF-8020i and MMC: signature, IDENTIFY PACKET DEVICE, INQUIRY, READ CAPACITY, READ(10)."""
@@ -276,21 +295,8 @@ def test_atapi(q, seen):
     for n in (0, 49, 53, 62, 63, 64, 80, 82, 83, 84, 85, 86, 87, 88, 93):
         seen['word %d' % n] = w[n]
 
-    def packet(bytes_, limit=0x800):
-        q.outb(base + 6, 0xa0)
-        q.outb(base + 1, 0)
-        q.outb(base + 4, limit & 0xff)
-        q.outb(base + 5, limit >> 8)
-        q.outb(base + 7, 0xa0)
-        expect(ide_ready(q, base) & DRQ, DRQ, 'DRQ for the packet')
-        for i in range(0, 12, 2):
-            q.outw(base, bytes_[i] | bytes_[i + 1] << 8)
-        got = b''
-        while ide_ready(q, base) & DRQ:
-            n = q.inb(base + 4) | q.inb(base + 5) << 8
-            got += b''.join(struct.pack('<H', q.inw(base)) for _ in range((n + 1) // 2))
-        err, code = q.inb(base + 7) & ERR, q.inb(base + 1)
-        return got, err, code
+    def packet(bytes_):
+        return ide_packet(q, base, bytes_)
 
     # A new medium: the first commands say so
     sense = []

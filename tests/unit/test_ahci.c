@@ -688,18 +688,72 @@ static void queued_error(void **unused) {
     assert_int_equal(data32(0), 101);
 }
 
+/* ATA8-ACS, A.13: the log has the error and the first LBA of it, not that of the command. */
+static void expect_log(uint8_t error, uint16_t lba) {
+    recover(DISK);
+    command(DISK, 0x2f, 0x10, 1, 512, 0);
+    succeeded(DISK);
+    assert_int_equal(fx.ram[DATA + 3], error);
+    assert_int_equal(load_le16(fx.ram + DATA + 4), lba);
+}
+
 static void queued_medium_error(void **unused) {
+    (void)unused;
+    fixture_bad(disk, EIO, 105 * 512);
+    fill_queued(0, 0x60, 100, 8, DATA + 0x1000);
+    queue(1);
+    fixture_io(&fx);
+    assert_int_equal(port_get(DISK, PXTFD), 0x4041);
+    expect_log(0x40, 105);
+    assert_int_equal(data32(0x1000 + 4 * 512), 105); /* those before it arrived */
+    assert_int_equal(data32(0x1000 + 5 * 512), 0);
+    memset(fx.ram + DATA + 0x1000, 0x77, 8192);
+    fill_queued(3, 0x61, 100, 16, DATA + 0x1000);
+    queue(1u << 3);
+    fixture_io(&fx);
+    assert_int_equal(port_get(DISK, PXTFD), 0x0441);
+    expect_log(0x04, 105);
+    assert_int_equal(fixture_bytes(disk)[104 * 512 + 511], 0x77);
+    assert_int_equal(load_le32(fixture_bytes(disk) + 105 * 512), 106);
+}
+
+/* What fails as a whole and not by the sector is done all the same. */
+static void queued_retry(void **unused) {
     (void)unused;
     fixture_fail(disk, EIO, 1);
     fill_queued(0, 0x60, 100, 8, DATA);
     queue(1);
     fixture_io(&fx);
-    assert_int_equal(port_get(DISK, PXTFD), 0x4041);
-    recover(DISK);
-    command(DISK, 0x2f, 0x10, 1, 512, 0);
-    succeeded(DISK);
-    assert_int_equal(fx.ram[DATA + 3], 0x40);
-    assert_int_equal(load_le16(fx.ram + DATA + 4), 100);
+    assert_int_equal(port_get(DISK, PXSACT), 0);
+    assert_false(port_get(DISK, PXIS) & TFES);
+    assert_int_equal(data32(7 * 512), 108);
+}
+
+/* A sector in more pieces than are mapped at once, between whole ones. */
+static void queued_pieces(uint8_t code) {
+    fill_queued(0, code, 200, 3, DATA);
+    store_le16(header(DISK, 0) + 2, 258);
+    region(DISK, 0, 0, DATA, 512);
+    for (unsigned i = 0; i < 256; i++)
+        region(DISK, 0, 1 + i, DATA + 0x1000 + 8 * i, 2);
+    region(DISK, 0, 257, DATA + 0x2000, 512);
+    queue(1);
+    fixture_io(&fx);
+    assert_int_equal(port_get(DISK, PXSACT), 0);
+    assert_false(port_get(DISK, PXIS) & (TFES | OFS));
+    const uint8_t *sector = fixture_bytes(disk) + 201 * 512;
+    for (unsigned i = 0; i < 256; i++)
+        assert_memory_equal(fx.ram + DATA + 0x1000 + 8 * i, sector + 2 * i, 2);
+    assert_memory_equal(fx.ram + DATA, sector - 512, 512);
+    assert_memory_equal(fx.ram + DATA + 0x2000, sector + 512, 512);
+}
+
+static void queued_in_many_pieces(void **unused) {
+    (void)unused;
+    queued_pieces(0x60);
+    for (unsigned i = 0; i < 0x3000; i++)
+        fx.ram[DATA + i] = (uint8_t)(i * 7 + i / 256);
+    queued_pieces(0x61);
 }
 
 static void unqueued_among_queued(void **unused) {
@@ -834,7 +888,8 @@ int main(void) {
         TEST(task_file_error),
         TEST(medium_error), TEST(short_list), TEST(bad_structures), TEST(software_reset),
         TEST(override), TEST(packets), TEST(queue_of_32), TEST(queued_writes), TEST(queued_error),
-        TEST(queued_medium_error), TEST(unqueued_among_queued), TEST(stop_with_queue),
+        TEST(queued_medium_error), TEST(queued_retry),
+        TEST(queued_in_many_pieces), TEST(unqueued_among_queued), TEST(stop_with_queue),
         TEST(reset_with_queue), TEST(long_queued), TEST(unplug), TEST(messages),
         TEST(bus_master_off),
     };

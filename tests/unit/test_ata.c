@@ -215,7 +215,8 @@ static void identify_device(void **unused) {
     assert_int_equal(word(page, 6), 63);
     assert_memory_equal(page + 20, "1S32                ", 20); /* bytes swapped in words */
     assert_memory_equal(page + 54, " M", 2);
-    assert_int_equal(word(page, 47), 0x8010);         /* READ MULTIPLE of up to 16 */
+    assert_int_equal(word(page, 47), 0x8080);         /* READ MULTIPLE of up to 128 */
+    assert_int_equal(word(page, 59), 0x0180);         /* and it is on */
     assert_int_equal(word(page, 49) & 0x0300, 0x0300); /* LBA, DMA */
     assert_int_equal(word(page, 60) | word(page, 61) << 16, SECTORS);
     assert_int_equal(word(page, 63), 0x0407);         /* multiword DMA 0-2, 2 is on */
@@ -374,10 +375,18 @@ static void initialize_device_parameters(void **unused) {
 
 static void read_multiple(void **unused) {
     (void)unused;
-    uint8_t buf[8 * 512];
+    uint8_t buf[12 * 512];
+    lba28(10, 12);
+    command(0xc4); /* the block of power-on (6, 8.16, word 59) */
+    read_block(buf, 12);
+    assert_int_equal(load_le32(buf + 11 * 512), 22);
+    assert_int_equal(in8(&fx, STATUS), 0x50);
+    out8(&fx, COUNT, 0);
+    command(0xc6);
+    ended(0x50);
     lba28(10, 12);
     command(0xc4);
-    ended(0x51); /* no SET MULTIPLE yet (6, 8.28) */
+    ended(0x51); /* it is off (6, 8.28) */
     assert_int_equal(in8(&fx, ERROR), 0x04);
     out8(&fx, COUNT, 8);
     command(0xc6);

@@ -158,6 +158,37 @@ static void scatters(void **unused) {
     block_put(block);
 }
 
+/* What is written over an image is read again, and never reaches it. */
+static void overlay(void **unused) {
+    (void)unused;
+    static uint8_t was[SIZE], expected[SIZE], seen[SIZE], piece[7 * 512];
+    options.read_only = true;
+    struct block *base = open_image();
+    assert_int_equal(read_at(base, 0, was, SIZE), 0);
+    struct block *block = image_overlay(loop, base, why, sizeof(why));
+    assert_non_null(block);
+    assert_int_equal(block->size, SIZE);
+    memcpy(expected, was, SIZE);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t at = (i * 7919 % (SIZE / 512 - 7)) * UINT64_C(512);
+        memset(piece, (int)(0x80 + i), sizeof(piece));
+        memcpy(expected + at, piece, sizeof(piece));
+        assert_int_equal(write_at(block, at, piece, sizeof(piece)), 0);
+    }
+    assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    assert_int_equal(read_at(block, 0, seen, SIZE), 0);
+    assert_memory_equal(seen, expected, SIZE);
+    block_put(block);
+    base = open_image();
+    assert_int_equal(read_at(base, 0, seen, SIZE), 0);
+    assert_memory_equal(seen, was, SIZE);
+    setenv("TMPDIR", "/nowhere", 1);
+    assert_null(image_overlay(loop, base, why, sizeof(why)));
+    assert_non_null(strstr(why, "no temporary file"));
+    unsetenv("TMPDIR");
+    block_put(base);
+}
+
 static void many_at_once(void **unused) {
     (void)unused;
     enum { N = 300 };
@@ -451,6 +482,10 @@ static void protocol(void **unused) {
     (void)unused;
     snprintf(path, sizeof(path), "iscsi://host/target/0");
     refused("protocol");
+    snprintf(path, sizeof(path), "nbds://host/disk");
+    refused("TLS");
+    snprintf(path, sizeof(path), "nbds+unix:///?socket=/x");
+    refused("TLS");
 }
 
 static void from_descriptor(void **unused) {
@@ -473,7 +508,8 @@ static void from_descriptor(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(reads_and_writes), T(scatters), T(many_at_once), T(discards), T(direct),
+        T(reads_and_writes), T(scatters), T(overlay), T(many_at_once), T(discards),
+        T(direct),
         T(past_the_cache_and_back), T(odd_size), T(shrinks_under_io), T(resizes_live),
         T(no_room_to_grow), T(past_the_end), T(read_only), T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),

@@ -84,6 +84,11 @@ static const struct config configs[] = {
      "qemu-io -f qcow2 -c 'write -P 0 1M 1M' $D/disk > /dev/null && "
      "qemu-img snapshot -a one $D/disk", 8 << 20, FILLED,
      "qemu-img convert -l one -f qcow2 -O raw $D/disk $D/one && cmp $D/one $D/base.raw"},
+    {"bitmaps", "qcow2",
+     "qemu-img create -q -f qcow2 $D/disk 8M && qemu-img bitmap --add $D/disk one && "
+     "qemu-io -f qcow2 -c 'write 1M 1M' -c 'write -z 0 8M' $D/disk >/dev/null && "
+     "qemu-img bitmap --add --disable -g 128k $D/disk two", 8 << 20, 0,
+     "test $(qemu-img info $D/disk | grep -c in-use) = 2"},
     {"snapshots, packed", "qcow2",
      "qemu-img convert -c -f raw -O qcow2 -o cluster_size=8k $D/base.raw $D/disk && "
      "qemu-img snapshot -c one $D/disk", 8 << 20, FILLED,

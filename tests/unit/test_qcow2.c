@@ -222,12 +222,93 @@ static void corrupt_can_be_read(void **unused) {
     block_put(block);
 }
 
-static void autoclear_bits(void **unused) {
-    (void)unused;
+/* Two bitmaps, "a" and "bitmap-b", whose directory is in guest cluster 2's place. */
+enum { BITMAPS = 104, DIRECTORY = DATA + 2 * CLUSTER, SECOND = DIRECTORY + 32, DIRECTORY_LEN = 64 };
+
+static void add_bitmaps(void) {
+    static const struct {
+        unsigned at, name_len;
+        uint32_t flags;
+    } entries[] = {{DIRECTORY, 1, 0}, {SECOND, 8, 2}}; /* 2: auto */
+    store_be64(image + L2 + 2 * 8, 0);
     store_be64(image + 88, 1);
+    store_be32(image + BITMAPS, 0x23852875);
+    store_be32(image + BITMAPS + 4, 24);
+    store_be32(image + BITMAPS + 8, 2);
+    store_be64(image + BITMAPS + 16, DIRECTORY_LEN);
+    store_be64(image + BITMAPS + 24, DIRECTORY);
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *entry = image + entries[i].at;
+        memset(entry, 0, 24);
+        store_be32(entry + 12, entries[i].flags);
+        entry[16] = 1; /* a dirty bitmap, with a bit for 64 KiB */
+        entry[17] = 16;
+        store_be16(entry + 18, (uint16_t)entries[i].name_len);
+    }
+}
+
+static void bitmaps(void **unused) {
+    (void)unused;
+    add_bitmaps();
     options.read_only = true;
     struct block *block = open_image();
+    assert_int_equal(load_be32(file->bytes + DIRECTORY + 12), 0);
+    block_put(block);
+    options.read_only = false;
+    block = open_image();
     assert_int_equal(load_be64(file->bytes + 88), 1);
+    assert_int_equal(load_be32(file->bytes + DIRECTORY + 12), 1); /* in use */
+    assert_int_equal(load_be32(file->bytes + SECOND + 12), 3);
+    assert_non_null(strstr(last_line, "2 bitmaps"));
+    block_put(block);
+}
+
+static void given_up(void) {
+    struct block *block = open_image();
+    assert_int_equal(load_be64(file->bytes + 88), 0);
+    assert_int_equal(load_be32(file->bytes + DIRECTORY + 12), 0);
+    assert_non_null(strstr(last_line, "given up"));
+    block_put(block);
+}
+
+/* Lists that lie: nothing is written into them. */
+static void bad_bitmaps(void **unused) {
+    static const struct {
+        unsigned at, len;
+        uint64_t value;
+    } lies[] = {
+        {BITMAPS + 4, 4, 16}, {BITMAPS + 8, 4, 0}, {BITMAPS + 8, 4, 3}, {BITMAPS + 8, 4, 1},
+        {BITMAPS + 8, 4, 65536}, {BITMAPS + 16, 8, 63}, {BITMAPS + 16, 8, 1 << 20},
+        {BITMAPS + 24, 8, DIRECTORY + 512}, {BITMAPS + 24, 8, L2}, {BITMAPS + 24, 8, 0},
+        {BITMAPS + 24, 8, UINT64_MAX << 9}, {SECOND + 18, 2, 9}, {SECOND + 20, 4, UINT32_MAX},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(lies); i++) {
+        teardown(unused);
+        setup(unused);
+        add_bitmaps();
+        if (lies[i].len == 2)
+            store_be16(image + lies[i].at, (uint16_t)lies[i].value);
+        else if (lies[i].len == 4)
+            store_be32(image + lies[i].at, (uint32_t)lies[i].value);
+        else
+            store_be64(image + lies[i].at, lies[i].value);
+        given_up();
+    }
+    teardown(unused);
+    setup(unused);
+    add_bitmaps();
+    store_be64(image + 72, INCOMPAT_DIRTY); /* refcounts anew leave them none */
+    struct block *block = open_image();
+    assert_int_equal(load_be64(file->bytes + 88), 0);
+    block_put(block);
+}
+
+static void autoclear_bits(void **unused) {
+    (void)unused;
+    store_be64(image + 88, 6); /* an external file's, and one of the future */
+    options.read_only = true;
+    struct block *block = open_image();
+    assert_int_equal(load_be64(file->bytes + 88), 6);
     block_put(block);
     options.read_only = false;
     block = open_image();
@@ -381,6 +462,41 @@ static void side_by_side(void **unused) {
     block_put(block);
 }
 
+/* Clusters here and there: their transfers are under way together, and one that fails is waited for
+ * with the others. */
+static void pieces(void **unused) {
+    (void)unused;
+    enum { N = 20 }; /* more than go at once */
+    static uint8_t buf[N * CLUSTER], seen[N * CLUSTER];
+    struct block *block = open_image();
+    for (unsigned i = 0; i < N; i++) /* each before the one before it */
+        assert_int_equal(writes(block, (N - 1 - i) * CLUSTER, (uint8_t)(0x40 + i), CLUSTER), 0);
+    struct iovec iov[] = {{seen, 1536}, {seen + 1536, sizeof(seen) - 1536}};
+    int err = -1;
+    struct block_req req = {.op = BLOCK_READ, .len = sizeof(seen), .iov = iov, .niov = 2,
+                            .done = done, .owner = &err};
+    for (unsigned i = 0; i < N; i++)
+        memset(buf + i * CLUSTER, (int)(0x40 + N - 1 - i), CLUSTER);
+    block_submit(block, &req);
+    assert_in_range(file->count, 10, MAP_PIECES); /* the first ones have had their place together */
+    file->seed = 77; /* they end in any order */
+    block_drain(block);
+    assert_int_equal(err, 0);
+    assert_memory_equal(seen, buf, sizeof(buf));
+    err = -1;
+    block_submit(block, &req);
+    unsigned count = file->count;
+    file->req[1]->scratch[0] = EIO;
+    for (loop_once(loop, NULL, NS_PER_SEC); file->count; loop_once(loop, NULL, NS_PER_SEC))
+        assert_int_equal(err, -1);
+    block_drain(block);
+    assert_int_equal(err, EIO);
+    assert_int_equal(block->stats.errors, 1);
+    assert_in_range(count, 10, MAP_PIECES);
+    reads(block, 0, 0x40 + N - 1);
+    block_put(block);
+}
+
 static void zeros_that_have_a_place(void **unused) {
     (void)unused;
     struct block *block = open_image();
@@ -529,9 +645,10 @@ static void backing_files(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(bad_headers), T(features_have_names), T(bad_tables), T(corrupt_can_be_read),
-        T(autoclear_bits), T(entries_past_the_end), T(data_on_a_table), T(tables_counted_as_free),
+        T(autoclear_bits), T(bitmaps),
+        T(bad_bitmaps), T(entries_past_the_end), T(data_on_a_table), T(tables_counted_as_free),
         T(bad_packed), T(dirty), T(dirty_without_blocks), T(dirty_and_read_only),
-        T(one_transfer_without_a_copy), T(side_by_side), T(zeros_that_have_a_place),
+        T(one_transfer_without_a_copy), T(side_by_side), T(pieces), T(zeros_that_have_a_place),
         T(discard_frees), T(no_room), T(devices_do_not_grow), T(refcount_table_grows),
         T(backing_files),
     };

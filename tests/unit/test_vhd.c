@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/bits.h"
@@ -330,6 +331,25 @@ static void name_parent(uint8_t *bytes, const char *code, const char *name) {
     memcpy(bytes + FILE_SIZE + 512, bytes, 512);
 }
 
+/* Of three blocks, of which the one in the middle is there; a part of that one. */
+static void discard(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    assert_int_equal(request(block, BLOCK_DISCARD, BLOCK + 512, NULL, BLOCK), 0);
+    reads(block, BLOCK, 0x77);
+    reads(block, BLOCK + 512, 0);
+    reads(block, BLOCK + 7 * 512, 0);
+    assert_int_equal(file->bytes[PLACE + 512 + 511], 0x77);
+    assert_int_equal(file->bytes[PLACE + 512 + 512], 0);
+    assert_int_equal(file->bytes[PLACE + 512 + BLOCK - 1], 0);
+    assert_memory_equal(file->bytes + TABLE, image + TABLE, 512);
+    assert_memory_equal(file->bytes + FOOTER, image + FOOTER, 512);
+    assert_int_equal(request(block, BLOCK_DISCARD, 0, NULL, DISK), 0);
+    reads(block, BLOCK, 0);
+    assert_memory_equal(file->bytes + FOOTER, image + FOOTER, 512);
+    block_put(block);
+}
+
 static void parents(void **unused) {
     static const struct {
         const char *code, *name;
@@ -374,13 +394,51 @@ static void parents(void **unused) {
     rmdir(dir);
 }
 
+/* Three generations, each in a folder of its own: a name is relative to the image that has it. */
+static void grandparents(void **unused) {
+    static uint8_t child[FILE_SIZE + 1024];
+    static const char *const folders[] = {"base", "middle", "top"};
+    char dir[] = "/tmp/hvm-dm-vhd-XXXXXX", path[3][64];
+    (void)unused;
+    assert_non_null(mkdtemp(dir));
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s/%s", dir, folders[i]);
+        assert_int_equal(mkdir(path[i], 0700), 0);
+        strcat(path[i], "/x.vhd");
+    }
+    put_file(path[0], image, FILE_SIZE);
+    make_dynamic(DIFFERENCING);
+    memset(image + PLACE + 512, 0x99, BLOCK);
+    memcpy(child, image, FOOTER);
+    name_parent(child, "W2ru", "..\\base\\x.vhd");
+    put_file(path[1], child, sizeof(child));
+    child[PLACE] = 0x40; /* sector 1 alone */
+    memset(child + PLACE + 512, 0xbb, BLOCK);
+    name_parent(child, "W2ru", "..\\middle\\x.vhd");
+    put_file(path[2], child, sizeof(child));
+    struct block *block = image_open(loop, path[2], &options, why, sizeof(why));
+    if (!block)
+        fail_msg("%s", why);
+    reads(block, BLOCK, 0x99);           /* the middle one's */
+    reads(block, BLOCK + 512, 0xbb);     /* its own */
+    reads(block, BLOCK + 7 * 512, 0x99);
+    reads(block, BLOCK + 2 * 512, 0);    /* nobody's */
+    block_put(block);
+    for (unsigned i = 0; i < 3; i++) {
+        unlink(path[i]);
+        *strrchr(path[i], '/') = 0;
+        rmdir(path[i]);
+    }
+    rmdir(dir);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(bits_say_what_is_there), T(either_footer_will_do), T(new_blocks), T(no_room),
+        T(bits_say_what_is_there), T(either_footer_will_do), T(new_blocks), T(discard), T(no_room),
         T(whose_size_is_by_geometry), T(fixed), T(bad_headers), T(read_only_and_bad_table),
-        T(parents),
+        T(parents), T(grandparents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
