@@ -142,17 +142,11 @@ static bool connect_rings(struct pv_blk *d) {
 static void pv_blk_disconnect(void *backend) {
     struct pv_blk *d = backend;
     struct pv *pv = d->dev->pv;
-    for (unsigned i = 0; i < d->queue_count; i++) {
-        struct queue *q = &d->queues[i];
-        if (!q->ring)
-            continue;
-        q->broken = true;
-        pv->ops->unbind(pv, &q->port);
-        if (!q->requests)
-            continue;
-        queue_drain(q);
-        queue_free(q);
-    }
+    for (unsigned i = 0; i < d->queue_count; i++)
+        if (d->queues[i].requests)
+            queue_close(&d->queues[i], !d->dev->abandoned);
+    for (unsigned i = 0; i < d->queue_count; i++)
+        pv->ops->unbind(pv, &d->queues[i].port);
     for (unsigned i = 0; i < d->queue_count; i++)
         if (d->queues[i].ring)
             pv->ops->unmap(pv, d->queues[i].ring, d->queues[i].ring_pages);

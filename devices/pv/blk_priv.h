@@ -55,6 +55,7 @@ struct queue {
     uint32_t slots; /* a power of two */
     uint32_t req_cons, rsp_prod, rsp_sent;
     bool broken; /* its indices can't be, or it is being disconnected: not served */
+    bool mute;   /* the frontend is gone: its pages and its ring are left alone */
     struct pv_port port;
     struct loop_task answer_task, serve_task;
     struct request *requests, *free;
@@ -105,7 +106,11 @@ void queue_init(struct queue *q, struct pv_blk *d);
 void queue_serve(void *queue);
 /* Finishes what is in flight and sends its answers. */
 void queue_drain(struct queue *q);
-void queue_free(struct queue *q); /* drained before */
+/*
+ * Before the connection ends. A frontend that listens waits for an answer to everything that it has
+ * put into its ring, and for ever, if there is none.
+ */
+void queue_close(struct queue *q, bool listens);
 /* A request whose data is at hand, or that has none. */
 void request_advance(struct request *r);
 

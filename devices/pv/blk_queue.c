@@ -37,6 +37,8 @@ static uint8_t *slot(const struct queue *q, uint32_t index) {
 /* ---- answers ---- */
 
 static void answer(struct queue *q, const struct request *r, int status) {
+    if (q->mute)
+        return;
     uint8_t *to = slot(q, q->rsp_prod++);
     uint8_t bytes[16] = {0};
     store_le64(bytes, r->id);
@@ -71,7 +73,8 @@ static void try_barrier(struct queue *q) {
 static void deliver_reads(struct queue *q) {
     if (!q->to_deliver.head)
         return;
-    pages_copy(q->disk, &q->to_deliver, true);
+    if (!q->mute)
+        pages_copy(q->disk, &q->to_deliver, true);
     struct request *r;
     while ((r = list_take(&q->to_deliver)))
         finish(r, r->status);
@@ -355,10 +358,24 @@ void queue_drain(struct queue *q) {
     send_answers(q);
 }
 
-void queue_free(struct queue *q) {
+static void queue_free(struct queue *q) {
     loop_cancel(q->disk->board->loop, &q->answer_task);
     loop_cancel(q->disk->board->loop, &q->serve_task);
     mem_free(q->requests);
     mem_free(q->iovs);
     mem_free(q->bounces);
+}
+
+/* Each pass takes one request at least, and at first there are no more than slots. */
+void queue_close(struct queue *q, bool listens) {
+    q->mute = !listens;
+    for (unsigned pass = 0; listens && pass < q->slots && !q->broken; pass++) {
+        queue_serve(q);
+        queue_drain(q);
+        if (shared_load(q, RING_REQ_PROD) == q->req_cons)
+            break;
+    }
+    q->broken = true;
+    queue_drain(q);
+    queue_free(q);
 }

@@ -90,6 +90,13 @@ static void disconnect(struct xenbus_device *dev) {
     dev->connected = false;
 }
 
+/* The driver begins anew, or another kernel has taken over: the old rings are nobody's. */
+static void abandon(struct xenbus_device *dev) {
+    dev->abandoned = true;
+    disconnect(dev);
+    dev->abandoned = false;
+}
+
 static void destroy(struct xenbus_device *dev) {
     disconnect(dev);
     if (dev->impl)
@@ -138,6 +145,8 @@ static void close_asked(struct xenbus_device *dev, enum xenbus_state written,
     dev->state = written;
     if (written == XENBUS_CLOSING && is_open(frontend))
         return;
+    if (frontend == XENBUS_INITIALISING)
+        abandon(dev);
     disconnect(dev);
     if (written != XENBUS_CLOSED)
         switch_state(dev, XENBUS_CLOSED);
@@ -161,14 +170,14 @@ static void settle_frontend(struct xenbus_device *dev, enum xenbus_state fronten
     switch (frontend) {
     case XENBUS_INITIALISING:
         if (dev->connected || was_closed(dev)) {
-            disconnect(dev);
+            abandon(dev);
             switch_state(dev, online ? XENBUS_INIT_WAIT : XENBUS_CLOSED);
         }
         break;
     case XENBUS_INITIALISED:
     case XENBUS_CONNECTED:
         if (over)
-            disconnect(dev);
+            abandon(dev);
         if (over || dev->state == XENBUS_INIT_WAIT)
             connect(dev);
         break;

@@ -29,7 +29,10 @@ struct xenbus_type {
     bool (*connect)(void *backend);
     /* Nodes of its own folder may have changed; NULL: none that matter. */
     void (*changed)(void *backend);
-    /* Finishes what is in flight and gives back all that the frontend granted. */
+    /*
+     * Finishes what is in flight, tells a frontend that still listens, and gives back all that it
+     * granted.
+     */
     void (*disconnect)(void *backend);
     void (*free)(void *backend); /* disconnected before */
 };
@@ -43,6 +46,7 @@ struct xenbus_device {
     enum xenbus_state state; /* as we last wrote it */
     enum xenbus_state frontend_state; /* as we last saw it */
     bool connected;
+    bool abandoned; /* while it disconnects: nobody reads its rings any more */
     struct pv_watch backend_watch, frontend_watch;
     struct xenbus *bus;
     struct xenbus_device *next;

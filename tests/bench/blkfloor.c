@@ -2,17 +2,22 @@
 /*
  * The floor of a PV disk: the least program that moves the same pieces of the same file by
  * io_uring, with as many under way. No guest, no ring, no event channel: what a PV disk costs above
- * this is its own and Xen's.
+ * this is its own and Xen's. With "events" another process says when to begin the next DEPTH of
+ * them, and is told when they are done, as fakexen makes event channels: a word to wait for, to
+ * read and to answer, and a word to send. That is what nobody can do without who serves a guest.
  *
- *     blkfloor FILE read|write BYTES DEPTH TIMES
+ *     blkfloor FILE read|write BYTES DEPTH TIMES [events]
  *
  * Prints CPU microseconds for one request, and the wall clock's.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +29,64 @@ static double now(clockid_t clock) {
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
 }
 
+/* ---- events ---- */
+
+enum { UNMASK = 1, NOTIFY };
+
+static int channel = -1, waits;
+
+/* The guest: it tells of requests when those before are done. */
+static void guest(int fd) {
+    uint32_t word = 0;
+
+    while (write(fd, &word, sizeof word) == sizeof word) {
+        do
+            if (read(fd, &word, sizeof word) != sizeof word)
+                _exit(0);
+        while (word != NOTIFY);
+    }
+    _exit(0);
+}
+
+static int open_channel(void) {
+    struct epoll_event want = { .events = EPOLLIN };
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+        return -1;
+    if (!fork()) {
+        close(ends[0]);
+        guest(ends[1]);
+    }
+    close(ends[1]);
+    channel = ends[0];
+    waits = epoll_create1(EPOLL_CLOEXEC);
+    return epoll_ctl(waits, EPOLL_CTL_ADD, channel, &want);
+}
+
+static int wait_for_event(void) {
+    struct epoll_event got;
+    uint32_t word;
+
+    if (channel < 0)
+        return 0;
+    while (epoll_wait(waits, &got, 1, -1) != 1)
+        if (errno != EINTR) /* io_uring's way to have its work done */
+            return -1;
+    if (read(channel, &word, sizeof word) != sizeof word)
+        return -1;
+    word = UNMASK;
+    return write(channel, &word, sizeof word) == sizeof word ? 0 : -1;
+}
+
+static int tell(void) {
+    uint32_t word = NOTIFY;
+
+    return channel < 0 || write(channel, &word, sizeof word) == sizeof word ? 0 : -1;
+}
+
+/* ---- requests ---- */
+
 int main(int argc, char **argv) {
     struct io_uring ring;
     struct io_uring_cqe *cqe;
@@ -34,16 +97,19 @@ int main(int argc, char **argv) {
         return 2;
     int writes = !strcmp(argv[2], "write"), fd = open(argv[1], O_RDWR);
     unsigned bytes = (unsigned)atoi(argv[3]), depth = (unsigned)atoi(argv[4]);
-    unsigned long times = strtoul(argv[5], NULL, 10), sent = 0, done = 0;
+    unsigned long times = strtoul(argv[5], NULL, 10), sent = 0, done = 0, batch = depth;
     char *memory = aligned_alloc(4096, (size_t)bytes * depth);
 
-    if (fd < 0 || fstat(fd, &st) || io_uring_queue_init(64, &ring, 0))
+    if (fd < 0 || fstat(fd, &st) || io_uring_queue_init(64, &ring, 0) ||
+        (argc > 6 && open_channel()))
         return 1;
     memset(memory, 0, (size_t)bytes * depth);
     uint64_t places = (uint64_t)st.st_size / 4096 - bytes / 4096;
     double cpu = now(CLOCK_PROCESS_CPUTIME_ID), wall = now(CLOCK_MONOTONIC);
     while (done < times) {
-        while (sent < times && sent - done < depth) {
+        if (sent == done && wait_for_event())
+            return 1;
+        while (sent < times && sent - done < depth && (channel < 0 || sent < batch)) {
             struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
             uint64_t at;
 
@@ -62,6 +128,10 @@ int main(int argc, char **argv) {
             io_uring_cqe_seen(&ring, cqe);
             done++;
         }
+        if (done == batch && tell())
+            return 1;
+        if (done == batch)
+            batch += depth;
     }
     printf("%.3f %.3f\n", (now(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)times,
            (now(CLOCK_MONOTONIC) - wall) / (double)times);

@@ -5,7 +5,7 @@
  *
  *     diskload DEVICE read|write random|linear BYTES DEPTH SECONDS
  *
- * Prints the requests done and the milliseconds they took.
+ * Prints the requests done and the microseconds they took.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <fcntl.h>
@@ -78,6 +78,6 @@ int main(int argc, char **argv) {
         under_way -= free;
         done += free;
     }
-    printf("%lu %.0f\n", done, now() - from);
+    printf("%lu %.0f\n", done, (now() - from) * 1e3);
     return 0;
 }

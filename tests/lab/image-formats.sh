@@ -3,8 +3,6 @@
 # The guest boots from a qcow2 image over a raw one and has a VHD beside it; its PV drivers take both over. What it
 # writes is in the images, which are whole afterwards, and the raw one below is as it was.
 
-disk_of() { echo "'format=$1,vdev=$2,access=rw,backendtype=qdisk,target=$3'"; }
-
 scenario() {
     local base boot=$LAB_WORK/boot.qcow2 data=$LAB_WORK/data.vhd before sum head id
     base=$(guest_disk "$SERIAL_ARGS guest.skip=bochs,cirrus")

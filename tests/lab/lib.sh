@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a lab scenario stands on (bash, in dom0). A scenario is a file tests/lab/NAME.sh with a function
 # `scenario`; it fails as soon as a command in it fails, or by `fail TEXT`. Its working directory is a
-# tmpfs that goes away with it. A line "# needs: WORD..." in it asks for iso, disk, kernel or NAME.asm
-# (tools/labkit/guest.py); a line "# manual" keeps it out of `tools/lab run all`.
+# tmpfs that goes away with it. A line "# needs: WORD..." in it asks for iso, disk, kernel, dom0, NAME.asm
+# or NAME.c (tools/labkit/guest.py); a line "# manual" keeps it out of `tools/lab run all`.
 #
 #   $DM             path of the device model           $LAB_DM    its name: hvm-dm or qemu
 #   $LAB_RESULTS    what is left here is on the host at the end
@@ -13,7 +13,9 @@
 #                               device model, then the lines given
 #   guest_iso [ARGS], guest_disk [ARGS]    print the path of a fresh copy of the medium, with these
 #                               kernel arguments
+#   pv_cfg pv|pvh DISK...       guest.cfg of such a guest, 1 vCPU, 256 MiB; its console is at GUEST_TTY=console/tty
 #   hd VDEV FILE, cd_rom VDEV FILE         print an entry of disk = [ ]
+#   disk_of FORMAT VDEV FILE [ro]          the same for any format
 #   direct_kernel [ARGS]        prints the lines that boot the kernel without a medium
 #   guest_create                xl create, with its serial port recorded in serial.log
 #   guest_boot                  the same, and waits for the guest's userspace
@@ -76,6 +78,23 @@ CFG
     [ $# = 0 ] || printf '%s\n' "$@" >>guest.cfg
 }
 
+pv_cfg() {
+    local type=$1 disks; shift
+    disks=$(printf '%s, ' "$@")
+    cat >guest.cfg <<CFG
+name = "guest"
+type = "$type"
+memory = 256
+vcpus = 1
+kernel = "/lab/in/files/vmlinuz"
+ramdisk = "/lab/in/files/initrd"
+cmdline = "console=hvc0 quiet"
+device_model_version = "qemu-xen"
+device_model_override = "$DM"
+disk = [ ${disks%, } ]
+CFG
+}
+
 # medium FILE ARGS: copies a boot medium and puts kernel arguments into it.
 medium() {
     local copy=$LAB_WORK/$1 offset room
@@ -98,6 +117,7 @@ direct_kernel() {
 
 # Without backendtype=qdisk libxl gives a raw file to the kernel's backend, through a loop device.
 hd() { echo "'format=raw,vdev=$1,access=rw,backendtype=qdisk,target=$2'"; }
+disk_of() { echo "'format=$1,vdev=$2,access=${4:-rw},backendtype=qdisk,target=$3'"; }
 cd_rom() { echo "'format=raw,vdev=$1,access=ro,devtype=cdrom,target=$2'"; }
 
 guest_iso() { medium guest.iso "${1-$EMULATED_ARGS}"; }

@@ -31,6 +31,7 @@ QEMU_DIFFERS = {
     'barrier': 'has no barriers',
     'cd_changes_its_medium': 'keeps the medium that it started with',
     'alone_serves_without_a_machine': 'takes no indirect segments',
+    'image_truncated_while_open': 'reads what is no longer there as zeros',
 }
 
 
@@ -458,6 +459,18 @@ def test_grants_revoked():
         s('blk', 'read', 64, 32, 11)
         s('blk-close')
         expect(s.has_ended(1) is None, 'it ended')
+
+
+@test
+def test_image_truncated_while_open():
+    with Attached() as s:
+        os.truncate(s.disk, 4096)
+        expect(s.raw(READ, 1, 800) == ERROR, 'what is no longer there can be read')
+        expect(s.raw(READ, 1, 0) == OKAY, 'what is left can not be read')
+        expect(len([line for line in s.log().splitlines() if s.disk in line]) == 1,
+               'the log does not name the image once')
+        os.truncate(s.disk, SECTORS * 512)
+        s.serves()
 
 
 @test

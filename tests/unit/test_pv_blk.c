@@ -299,6 +299,77 @@ static void overlapping_writes(void **unused) {
     kick();
     for (unsigned i = 0; i < 32; i++)
         assert_int_equal(status(), BLKIF_OKAY);
+    for (unsigned at = 512; at < 4096; at += 512) /* each sector is one of them, and whole */
+        for (unsigned i = 1; i < 512; i++)
+            assert_int_equal(fixture_bytes(disk)[at + i], fixture_bytes(disk)[at]);
+}
+
+/* A page that is copied to at the end only: gone by then. */
+static void revoked_under_way(void **unused) {
+    (void)unused;
+    connected(false);
+    for (unsigned i = 0; i < 3; i++)
+        request(BLKIF_READ, 0, 1, DATA + i);
+    push(0);
+    hv.revoked[DATA + 1] = true;
+    settle();
+    assert_int_equal(status(), BLKIF_OKAY);
+    assert_int_equal(status(), BLKIF_ERROR);
+    assert_int_equal(status(), BLKIF_OKAY);
+    hv.revoked[DATA + 1] = false;
+    assert_int_equal(whole(BLKIF_READ, 0, 1, DATA + 1), BLKIF_OKAY);
+}
+
+#define BE2 "backend/qdisk/1/51728"
+#define FE2 "/local/domain/1/device/vbd/51728"
+
+/* On a ring and a channel of its own, those of a second queue. */
+static void second_disk(void) {
+    put(BE2 "/frontend", FE2);
+    put(BE2 "/online", "1");
+    put(BE2 "/mode", "r");
+    put(BE2 "/device-type", "disk");
+    put(BE2 "/params", "aio:/other");
+    put(FE2 "/state", "1");
+    put(BE2 "/state", "1");
+    settle();
+    char number[16];
+    snprintf(number, sizeof(number), "%d", RING + RING_SPREAD);
+    put(FE2 "/ring-ref", number);
+    snprintf(number, sizeof(number), "%d", FHV_PORT + 1);
+    put(FE2 "/event-channel", number);
+    put(FE2 "/state", "3");
+    settle();
+    assert_string_equal(got(BE2 "/state"), "4");
+}
+
+static int second_reads(void) {
+    memset(hv.pages[DATA + 60], 0, PV_PAGE);
+    request_on(1, BLKIF_READ, 0, 1, DATA + 60);
+    push(1);
+    settle();
+    assert_int_equal(hv.pages[DATA + 60][4095], 0xcd);
+    return status_of(1);
+}
+
+/* Whatever its guest does to one disk. */
+static void other_disks_go_on(void **unused) {
+    (void)unused;
+    connected(false);
+    second_disk();
+    assert_int_equal(second_reads(), BLKIF_OKAY);
+    assert_int_equal(whole(BLKIF_READ, 0, 1, 9999), BLKIF_ERROR);
+    fixture_fail(disk, ENOSPC, 1);
+    assert_int_equal(whole(BLKIF_WRITE, 0, 1, DATA), BLKIF_ERROR);
+    assert_int_equal(second_reads(), BLKIF_OKAY);
+    prod[0] += 1000;
+    kick();
+    assert_false(answered());
+    assert_int_equal(second_reads(), BLKIF_OKAY);
+    fixture_hv_remove(&hv, BE);
+    fixture_hv_remove(&hv, FE);
+    settle();
+    assert_int_equal(second_reads(), BLKIF_OKAY);
 }
 
 static void io_errors_reach_the_guest(void **unused) {
@@ -370,6 +441,7 @@ int main(void) {
         T(copies_of_a_pass_together), T(a_barrier_with_kept_grants), T(a_barrier_with_copies),
         T(a_barrier_that_fails_lets_others_go_on), T(disconnected_before_a_barrier),
         T(wrong_requests_are_errors), T(kept_grants_that_fail), T(overlapping_writes),
+        T(revoked_under_way), T(other_disks_go_on),
         T(io_errors_reach_the_guest), T(jumping_indices_stop_the_disk), T(more_requests_than_slots),
         T(a_slot_that_changes),
     };

@@ -309,6 +309,77 @@ static void reconnects(void **unused) {
     assert_int_equal(whole(BLKIF_READ, 0, 1, DATA), BLKIF_OKAY);
 }
 
+/*
+ * A driver whose disk is taken away waits for what it has put into its ring, and for ever if no
+ * answer comes: Linux' blkfront marks the disk dead, stops its queues and closes, and removes the
+ * disk when nothing is in flight.
+ */
+static void closing_answers_what_is_in_the_ring(void **unused) {
+    (void)unused;
+    static const char *const states[] = {"5", "6"};
+    for (unsigned i = 0; i < 2 * ARRAY_LEN(states); i++) {
+        connected(i < ARRAY_LEN(states));
+        memset(hv.pages[DATA], 0x11 + (int)i, PV_PAGE);
+        request(BLKIF_WRITE, 0, 1, DATA);
+        push(0); /* under way */
+        request(BLKIF_WRITE_BARRIER, 8, 1, DATA);
+        request(BLKIF_READ, 8, 1, DATA + 1);
+        *word(0, RING_REQ_PROD) = prod[0]; /* the event is still on its way */
+        unsigned notified = hv.notified;
+        state_is(states[i % ARRAY_LEN(states)], states[i % ARRAY_LEN(states)]);
+        assert_int_equal(*word(0, RING_RSP_PROD), 3);
+        assert_int_equal(hv.notified, notified + 1);
+        assert_int_equal(hv.pages[DATA + 1][0], 0x11 + i);
+        assert_int_equal(hv.mapped, 0);
+        fixture_hv_remove(&hv, BE);
+        fixture_hv_remove(&hv, FE);
+        settle();
+    }
+}
+
+/* Nor is one that never stops asking served for ever. */
+static void closing_ends(void **unused) {
+    (void)unused;
+    connected(true);
+    for (unsigned i = 0; i < slots; i++)
+        request(BLKIF_FLUSH, 0, 0, 0);
+    *word(0, RING_REQ_PROD) = prod[0] + slots + 1; /* more than there can be */
+    put(BE "/online", "0");
+    state_is("6", "6");
+    assert_int_equal(hv.mapped, 0);
+}
+
+/* Its old ring and pages are another's by now. */
+static void what_was_abandoned_is_left_alone(void **unused) {
+    (void)unused;
+    static const char *const states[] = {"1", "3"};
+    for (unsigned i = 0; i < ARRAY_LEN(states); i++) {
+        connected(false);
+        hv.can_copy = true;
+        put(FE "/state", "4");
+        settle();
+        request(BLKIF_READ, 0, 1, DATA);
+        push(0);
+        memset(hv.pages[DATA], 0x77, PV_PAGE);
+        memset(hv.pages[ring_page], 0x77, PV_PAGE);
+        unsigned notified = hv.notified;
+        ring_page += RING_SPREAD;
+        frontend_offers(1, false);
+        put(FE "/state", states[i]);
+        fixture_hv_watches(&hv); /* while it is under way */
+        state_is(states[i], i ? "4" : "2");
+        ring_page -= RING_SPREAD;
+        for (unsigned at = 0; at < PV_PAGE; at++) {
+            assert_int_equal(hv.pages[DATA][at], 0x77);
+            assert_int_equal(hv.pages[ring_page][at], 0x77);
+        }
+        assert_int_equal(hv.notified, notified);
+        fixture_hv_remove(&hv, BE);
+        fixture_hv_remove(&hv, FE);
+        settle();
+    }
+}
+
 /* One that did not close before, as after a crash. */
 static void starts_over_without_closing(void **unused) {
     (void)unused;
@@ -420,7 +491,9 @@ int main(void) {
         T(a_disk_without_its_file_waits), T(several_queues), T(rings_that_were_not_offered),
         T(the_largest_ring), T(pages_by_their_number), T(large_sectors),
         T(direct_only_when_it_is_safe), T(grows), T(an_empty_drive_gets_a_medium),
-        T(a_medium_taken_out_while_it_is_read), T(reconnects), T(starts_over_without_closing),
+        T(a_medium_taken_out_while_it_is_read), T(reconnects),
+        T(closing_answers_what_is_in_the_ring), T(closing_ends),
+        T(what_was_abandoned_is_left_alone), T(starts_over_without_closing),
         T(resumes), T(block_detach), T(detached_before_it_was_connected),
         T(detached_and_begun_anew), T(closed_by_force), T(nodes_vanish),
     };

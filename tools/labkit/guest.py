@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import kernel
+from . import dom0, kernel
 from .common import KIT, TOP, Trouble, built, cache_dir, digest, run, versions
 from .cpio import Tree
 
@@ -183,6 +183,18 @@ def _sector_image(name):
     return [built(cache_dir() / f"{name}.img", digest(source), make)]
 
 
+def _program(name):
+    """A program for guests out of tests/lab/NAME.c, padded like a disk's image: it comes as one."""
+    source = TOP / "tests" / "lab" / f"{name}.c"
+
+    def make(path):
+        run("cc", "-O2", "-static", "-o", path, source)
+        with open(path, "r+b") as program:
+            program.truncate(1 << 20)
+
+    return [built(cache_dir() / f"{name}.img", digest(source), make)]
+
+
 def provide(need):
     """Files for one word of a scenario's "needs" line."""
     if need == "iso":
@@ -193,4 +205,8 @@ def provide(need):
         return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
     if need.endswith(".asm"):
         return _sector_image(need.removesuffix(".asm"))
+    if need.endswith(".c"):
+        return _program(need.removesuffix(".c"))
+    if need == "dom0":
+        return [dom0.build()[2]]
     raise Trouble(f"unknown need: {need}")

@@ -12,8 +12,8 @@ from . import dom0
 from .common import Trouble, say
 
 # Left out of "max": with them dom0 dies early, or (rdtscp) Xen kills guests, for TCG gets them wrong
-# under SVM.
-CPU = "max,-smap,-smep,-la57,-pku,-pcid,-rdtscp,-monitor,family=23,model=1,stepping=2"
+# under SVM. Without erms memory is moved by words: TCG makes of a byte moved as much as of a word.
+CPU = "max,-erms,-smap,-smep,-la57,-pku,-pcid,-rdtscp,-monitor,family=23,model=1,stepping=2"
 
 # eager-fpu: with the lazy FPU switching that Xen prefers on AMD, TCG loses vector registers when a
 # guest runs, and programs in dom0 die at random.
