@@ -411,7 +411,7 @@ static bool xenpv_up(struct run *run) {
         return false;
     }
     run->pv = xen_pv_new(run->loop, run->store, (unsigned)config->domid);
-    run->backends = backends_new(run->loop, run->pv, NULL);
+    run->backends = backends_new(run->loop, run->clock, run->pv, NULL);
     log_info("hvm-dm 0.1.0 serves the PV devices of domain %d%s%s", config->domid,
              *config->name ? " " : "", config->name);
     publish_running(run);

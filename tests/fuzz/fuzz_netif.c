@@ -85,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     fixture_init(&fx);
     struct fake_pv *xen = fake_pv_new();
     board.loop = loop_new();
+    board.clock = fx.clock;
     struct xenbus *bus = xenbus_new(&xen->pv, &pv_net_type, &board);
     connect_all(xen);
     for (; len >= 13; bytes += 13, len -= 13)
