@@ -10,7 +10,7 @@
 
 #include "core/bits.h"
 
-enum { NODES = 96, WATCHES = 8, PATH = 128 };
+enum { NODES = 160, WATCHES = 8, PATH = 128 };
 
 static struct node {
     char path[PATH], val[PATH];

@@ -11,7 +11,7 @@
 
 #include "core/pv.h"
 
-enum { FAKE_PAGES = 64, FAKE_PORTS = 4, FAKE_PORT = 7 /* the first one that can be bound */ };
+enum { FAKE_PAGES = 64, FAKE_PORTS = 20, FAKE_PORT = 7 /* the first one that can be bound */ };
 
 struct fake_pv {
     struct pv pv;
