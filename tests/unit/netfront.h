@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's netfront and the board around one PV network, for the test_pv_net*.c, each of which is
- * a program of its own. xen/io/netif.h has the layouts (tx and rx slots, extra information), the
+ * The guest's netfront and the board around one PV network, for the test_pv_net*.c, each of which
+ * is a program of its own. xen/io/netif.h has the layouts (tx and rx slots, extra information), the
  * nodes and the features.
  */
 #ifndef UNIT_NETFRONT_H
