@@ -5,6 +5,8 @@
  */
 #include "netfront.h"
 
+#include <malloc.h>
+
 static void features(void **unused) {
     (void)unused;
     assert_string_equal(fake_got(xen, BE "state"), "2");
@@ -290,6 +292,40 @@ static void a_full_ring(void **unused) {
     assert_int_equal(xen->notified[0], 1); /* its wish: of the first */
 }
 
+/* ---- floods ---- */
+
+/* As many frames as a gigabit's smallest in a second, both ways at once, and a guest that often has
+ * no slots: no memory is taken for them. */
+static void floods(void **unused) {
+    uint8_t f[3000];
+    (void)unused;
+    connect_with(true);
+    make_frame(f, mac, sizeof(f));
+    make_frame(xen->pages[DATA], peer, 3000);
+    size_t before = 0;
+    for (unsigned i = 0; i < 60000; i++) {
+        for (unsigned k = 0; k < 20; k++)
+            tx(DATA, 0, 0, 60 + i % 1440);
+        post(i % 7 ? 3 : i % 64);
+        *word(RX_REF, 0) = rx_prod[0];
+        fixture_net_room(net, i % 5 ? UINT_MAX : 7);
+        for (unsigned k = 0; k < 5; k++)
+            fixture_arrive(net, f, 60 + i % 2900, NULL);
+        kick();
+        fixture_net_room(net, UINT_MAX);
+        settle();
+        assert_int_equal(*word(TX_REF, 8), tx_prod[0]);
+        rx_cons[0] = *word(RX_REF, 8);
+        while (rx_prod[0] - rx_cons[0] > 200) /* the ring is full: some are taken */
+            fixture_arrive(net, f, 60, NULL), rx_cons[0] = *word(RX_REF, 8);
+        while (fixture_sent(net, f, 0, NULL))
+            ;
+        if (i == 1000)
+            before = mallinfo2().uordblks;
+    }
+    assert_true(mallinfo2().uordblks <= before + 64 * 3200); /* the link's */
+}
+
 /* ---- IPv6 ---- */
 
 static void make_tcp6(uint8_t *f, size_t len) {
@@ -511,7 +547,7 @@ int main(void) {
         TEST(split_channels), TEST(a_full_ring), TEST(long_frames_of_ipv6), TEST(sums_of_ipv6),
         TEST(no_offloads), TEST(a_guest_that_stalls), TEST(a_guest_that_does_not_tell),
         TEST(stale_frames), TEST(multicast_at_any_time), TEST(event_indices),
-        TEST(absurd_segments),
+        TEST(absurd_segments), TEST(floods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
