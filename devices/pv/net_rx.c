@@ -14,7 +14,7 @@
 /* Nothing is held that could be waiting in memory of the host for longer. Linux' netback: 10 s, or
  * 30 ms for frontends that don't tell of new slots. Queues side by side wait for each other. */
 #define PATIENCE (10 * NS_PER_SEC)
-#define PATIENCE_OF_MANY (200 * NS_PER_MS)
+#define PATIENCE_OF_MANY NS_PER_SEC
 #define PATIENCE_UNTOLD (30 * NS_PER_MS)
 
 enum { TRIES = 4 };

@@ -118,7 +118,7 @@ static void a_queue_that_stalls(void **unused) {
     make_flow(f, 0, sizeof(f));
     fixture_arrive(net, f, sizeof(f), NULL);
     assert_int_equal(fixture_waiting(net), 1);
-    fixture_sleep(&fx, 250 * NS_PER_MS);
+    fixture_sleep(&fx, 1100 * NS_PER_MS);
     assert_true(net->listening);
     fixture_frames(&fx);
     for (unsigned i = 0; i < 20; i++) {
