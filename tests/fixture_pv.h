@@ -20,6 +20,7 @@ struct fake_pv {
     struct pv_port *port[FAKE_PORTS];
     unsigned notified[FAKE_PORTS];
     unsigned maps, copies, copy_calls; /* pages held; pieces; hypercalls */
+    unsigned split; /* pieces that lie across two pages of ours: two for the hypervisor */
 };
 
 /* Its devices are those of backend/TYPE/1/. */

@@ -121,11 +121,9 @@ static void pv_net_disconnect(void *backend) {
     for (unsigned i = 0; i < d->queue_count; i++)
         disconnect_queue(&d->queues[i]);
     mem_free(d->queues);
-    mem_free(d->tx_area);
-    mem_free(d->rx_area);
-    mem_free(d->held);
+    mem_free(d->memory);
     d->queues = NULL;
-    d->tx_area = d->rx_area = d->held = NULL;
+    d->memory = NULL;
     d->queue_count = 0;
 }
 
@@ -138,9 +136,10 @@ static void begin(struct pv_net *d, unsigned queues) {
     d->hash_algorithm = d->hash_flags = 0;
     d->hash_mapping_size = 0;
     memset(d->hash_key, 0, sizeof(d->hash_key));
-    d->tx_area = mem_new(AREA);
-    d->rx_area = mem_new(AREA);
-    d->held = mem_new(NET_FRAME_MAX);
+    d->memory = mem_new(2 * AREA + NET_FRAME_MAX + PV_PAGE);
+    d->tx_area = (uint8_t *)(((uintptr_t)d->memory + PV_PAGE - 1) & ~(uintptr_t)(PV_PAGE - 1));
+    d->rx_area = d->tx_area + AREA;
+    d->held = d->rx_area + AREA;
     d->queues = mem_new(queues * sizeof(*d->queues));
     d->queue_count = queues;
     for (unsigned i = 0; i < queues; i++)

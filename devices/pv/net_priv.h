@@ -17,7 +17,8 @@ enum {
     TX_PARTS = 20,             /* slots of a frame; netfront takes up to 18 */
     EXTRAS = 4,                /* of a frame, either way */
     FRAMES = 64,               /* of the guest's, collected at a time */
-    AREA = 4 * NET_FRAME_MAX,  /* their bytes; a whole frame has room while there is any */
+    AREA = 96 * PV_PAGE,       /* their bytes */
+    TX_ROOM = (TX_PARTS + 1) * PV_PAGE, /* no frame takes more of it */
     COPIES = 512,
     GROUPS = 64,               /* multicast addresses; Linux' netback takes as many */
     GREFS = 512,               /* grants that a queue may keep here */
@@ -43,7 +44,8 @@ struct tx_frame {
     uint8_t gso;
     uint16_t mss;
     unsigned copy, copies; /* the first of its copies, and how many */
-    size_t at, len;
+    unsigned run, runs;    /* of its bytes */
+    size_t len;
 };
 
 /* A slot of the guest's that was filled, to be answered after the copies. */
@@ -102,8 +104,10 @@ struct pv_net {
     /* what was collected from one queue and is being sent */
     struct net_queue *from;
     struct tx_frame frames[FRAMES];
-    unsigned frame_count, frame_next, segment, turn;
+    struct iovec runs[COPIES];
+    unsigned frame_count, run_count, frame_next, segment, turn;
     bool refused, serving;
+    void *memory; /* of the areas and what is held */
     uint8_t *tx_area, *rx_area;
     /* a frame that waits for slots of its queue; NULL: none does */
     struct net_queue *holder;

@@ -163,7 +163,10 @@ static void place_held(struct pv_net *d) {
         d->holder = NULL;
 }
 
-/* The frames that the link has, as many as there is room for. */
+/*
+ * The frames that the link has, as many as there is room for. Each begins at a page of ours, or
+ * each page's copy would be two of the hypervisor's.
+ */
 static void read_link(struct pv_net *d) {
     struct flow_hash hash;
     size_t used = 0;
@@ -178,7 +181,7 @@ static void read_link(struct pv_net *d) {
             continue;
         struct net_queue *q = net_steer(d, frame, len, &hash);
         if (place(q, frame, len, &meta, &hash)) {
-            used += len;
+            used = (used + len + PV_PAGE - 1) / PV_PAGE * PV_PAGE;
         } else if (!q->stalled) {
             hold(q, frame, len, &meta, &hash);
             break;

@@ -107,6 +107,27 @@ static bool size_parts(struct part *parts, unsigned n, size_t *total) {
     return true;
 }
 
+/*
+ * Room for a part: never across a page of ours, or its copy would be two of the hypervisor's. What
+ * follows the last part without a gap is one run with it.
+ */
+static uint8_t *place_part(struct pv_net *d, struct tx_frame *f, size_t size, size_t *used) {
+    if (*used % PV_PAGE + size > PV_PAGE)
+        *used = (*used / PV_PAGE + 1) * PV_PAGE;
+    uint8_t *at = d->tx_area + *used;
+    *used += size;
+    if (f->runs) {
+        struct iovec *last = &d->runs[d->run_count - 1];
+        if ((uint8_t *)last->iov_base + last->iov_len == at) {
+            last->iov_len += size;
+            return at;
+        }
+    }
+    d->runs[d->run_count++] = (struct iovec){at, size};
+    f->runs++;
+    return at;
+}
+
 static void fetch_part(struct net_queue *q, struct tx_frame *f, const struct part *part,
                        uint8_t *to) {
     struct pv_net *d = q->net;
@@ -124,7 +145,7 @@ static bool collect_frame(struct net_queue *q, size_t *used, uint32_t *left) {
     struct pv_net *d = q->net;
     struct tx_frame *f = &d->frames[d->frame_count];
     struct part parts[TX_PARTS];
-    *f = (struct tx_frame){.at = *used, .copy = d->copy_count};
+    *f = (struct tx_frame){.copy = d->copy_count, .run = d->run_count};
     if (!take_parts(q, f, parts, left))
         return false;
     d->frame_count++;
@@ -134,10 +155,9 @@ static bool collect_frame(struct net_queue *q, size_t *used, uint32_t *left) {
         f->bad = true;
         return true;
     }
-    for (unsigned i = 0; i < f->parts; i++) {
-        fetch_part(q, f, &parts[i], d->tx_area + *used);
-        *used += parts[i].size;
-    }
+    for (unsigned i = 0; i < f->parts; i++)
+        if (parts[i].size)
+            fetch_part(q, f, &parts[i], place_part(d, f, parts[i].size, used));
     return true;
 }
 
@@ -146,9 +166,9 @@ static void collect(struct net_queue *q) {
     uint32_t left = ring_waiting(&q->tx);
     size_t used = 0;
     d->from = q;
-    d->frame_count = d->frame_next = d->copy_count = 0;
-    while (left && d->frame_count < FRAMES && used + NET_FRAME_MAX <= AREA &&
-           d->copy_count + TX_PARTS <= COPIES)
+    d->frame_count = d->frame_next = d->copy_count = d->run_count = 0;
+    while (left && d->frame_count < FRAMES && used + TX_ROOM <= AREA &&
+           d->copy_count + TX_PARTS <= COPIES && d->run_count + TX_PARTS <= COPIES)
         if (!collect_frame(q, &used, &left))
             break;
     if (d->copy_count)
@@ -163,16 +183,18 @@ static void collect(struct net_queue *q) {
 /* ---- sending ---- */
 
 /* The sum of the pseudo header goes in whether the guest put it there or not. */
-static bool prepare_meta(const struct tx_frame *f, uint8_t *bytes, struct net_meta *meta) {
-    struct iovec iov = {bytes, f->len};
+static bool prepare_meta(const struct tx_frame *f, const struct iovec *iov,
+                         struct net_meta *meta) {
     struct net_layout l;
+    uint8_t sum[2];
     *meta = (struct net_meta){0};
     if (!f->blank && !f->gso)
         return true;
-    if (!net_layout(&iov, 1, &l) || !l.l4_header)
+    if (!net_layout(iov, f->runs, &l) || !l.l4_header)
         return !f->gso;
     unsigned at = l.proto == NET_PROTO_TCP ? 16 : 6;
-    store_be16(bytes + l.l4 + at, net_pseudo_sum(&iov, 1, &l, l.end - l.l4));
+    store_be16(sum, net_pseudo_sum(iov, f->runs, &l, l.end - l.l4));
+    net_iov_fill(iov, f->runs, l.l4 + at, sum, sizeof(sum));
     *meta = (struct net_meta){.flags = NET_META_CSUM, .csum_start = l.l4,
                               .csum_offset = (uint16_t)at};
     if (!f->gso)
@@ -192,11 +214,11 @@ static void answer(struct ring *r, uint16_t id, int status) {
 
 /* False: the link has no room. */
 static bool send_frame(struct pv_net *d, const struct tx_frame *f) {
-    struct iovec iov = {d->tx_area + f->at, f->len};
+    const struct iovec *iov = &d->runs[f->run];
     struct ring *r = &d->from->tx;
     struct net_meta meta;
-    bool bad = f->bad || (f->send && !prepare_meta(f, iov.iov_base, &meta));
-    if (!bad && f->send && !net_send_undone(d->net, &iov, 1, &meta, &d->segment))
+    bool bad = f->bad || (f->send && !prepare_meta(f, iov, &meta));
+    if (!bad && f->send && !net_send_undone(d->net, iov, f->runs, &meta, &d->segment))
         return false;
     answer(r, f->id[0], bad ? NETIF_ERROR : NETIF_OKAY);
     for (unsigned i = 0; i < f->extras; i++)

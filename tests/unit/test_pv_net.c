@@ -34,6 +34,7 @@ static void sends(void **unused) {
     assert_int_equal(fixture_sent(net, f, sizeof(f), NULL), 3000);
     assert_memory_equal(f, want, 3000);
     assert_int_equal(xen->copy_calls, 1);
+    assert_int_equal(xen->split, 0);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(load_le16(slot(TX_REF, tx_cons[0])), 0x100 + i);
         assert_int_equal(status(), 0);
@@ -110,6 +111,7 @@ static void receives(void **unused) {
     assert_memory_equal(rx(NETRX_MORE, 4096), want, 4096);
     assert_memory_equal(rx(NETRX_MORE, 4096), want + 4096, 4096);
     assert_memory_equal(rx(0, 808), want + 8192, 808);
+    assert_int_equal(xen->split, 0);
     assert_true(net->listening);
 }
 
@@ -323,6 +325,7 @@ static void floods(void **unused) {
         if (i == 1000)
             before = mallinfo2().uordblks;
     }
+    assert_int_equal(xen->split, 0);
     assert_true(mallinfo2().uordblks <= before + 64 * 3200); /* the link's */
 }
 
