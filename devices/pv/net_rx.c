@@ -189,11 +189,11 @@ static void read_link(struct pv_net *d) {
     }
 }
 
-static void serve(struct pv_net *d, bool read) {
+static void serve(struct pv_net *d) {
     d->copy_count = 0;
     if (!d->broken)
         place_held(d);
-    if (read && !d->holder)
+    if (!d->holder)
         read_link(d);
     flush(d);
 }
@@ -207,7 +207,7 @@ static bool slots_came(struct pv_net *d) {
 /* The link is listened to if nothing is held. */
 static void settle(struct pv_net *d) {
     for (unsigned i = 0; i < TRIES && slots_came(d); i++) /* indices may go back and forth */
-        serve(d, false);
+        serve(d);
     if (!d->holder || d->broken)
         timer_off(&d->drain);
     net_listen(d->net, !d->holder && !d->broken);
@@ -227,7 +227,7 @@ void net_rx_arrived(void *arg) {
     struct pv_net *d = arg;
     if (!d->queues || d->broken)
         return;
-    serve(d, true);
+    serve(d);
     settle(d);
 }
 
@@ -235,7 +235,7 @@ void net_rx_event(void *arg) {
     struct net_queue *q = arg;
     if (q->net->holder != q || q->net->broken)
         return;
-    serve(q->net, false);
+    serve(q->net);
     settle(q->net);
 }
 
@@ -244,7 +244,9 @@ void net_rx_patience(void *arg) {
     struct pv_net *d = arg;
     if (!d->queues || d->broken)
         return;
-    serve(d, false);
+    d->copy_count = 0;
+    place_held(d);
+    flush(d);
     if (d->holder)
         d->holder->stalled = true;
     d->holder = NULL;
