@@ -24,6 +24,7 @@ void net_broken(struct pv_net *d, const char *what, unsigned val) {
     log_guest(&d->odd, "%s: %s %u: not served", d->dev->backend, what, val);
     d->broken = true;
     timer_off(&d->drain);
+    timer_off(&d->poll);
     net_listen(d->net, false);
 }
 
@@ -114,6 +115,7 @@ static void pv_net_disconnect(void *backend) {
     net_listen(d->net, false);
     net_accept(d->net, 0); /* what waits on the host now shall be short */
     timer_off(&d->drain);
+    timer_off(&d->poll);
     loop_cancel(d->board->loop, &d->again);
     loop_cancel(d->board->loop, &d->ctrl_again);
     d->dev->pv->ops->unbind(d->dev->pv, &d->ctrl_port);
@@ -143,7 +145,7 @@ static void begin(struct pv_net *d, unsigned queues) {
     d->queues = mem_new(queues * sizeof(*d->queues));
     d->queue_count = queues;
     for (unsigned i = 0; i < queues; i++)
-        d->queues[i].net = d;
+        d->queues[i] = (struct net_queue){.net = d, .last = -NS_PER_SEC};
 }
 
 static bool connect_all(struct pv_net *d) {
@@ -225,6 +227,7 @@ static void *pv_net_init(struct xenbus_device *dev, void *owner) {
     d->again = (struct loop_task){.run = net_serve_tx, .arg = d};
     d->ctrl_again = (struct loop_task){.run = net_ctrl_event, .arg = d};
     timer_init(&d->drain, board->clock, net_rx_patience, d);
+    timer_init(&d->poll, board->clock, net_tx_poll, d);
     write_features(dev);
     return d;
 }

@@ -73,6 +73,8 @@ struct net_queue {
     struct ring tx, rx;
     struct pv_port ports[2]; /* the second one only if they are split */
     bool pending;            /* it may have something to send */
+    bool busy;               /* its frames come so fast that not each is told of */
+    uint64_t last;           /* when the last ones came */
     /* to the guest */
     bool stalled; /* it has waited too long: frames that find no slots are lost */
     struct rx_part part[NETIF_SLOTS];
@@ -97,7 +99,7 @@ struct pv_net {
     uint8_t group[GROUPS][NET_MAC];
     unsigned groups;
     uint64_t patience; /* ns that a frame waits for slots */
-    struct timer drain;
+    struct timer drain, poll;
     struct loop_task again, ctrl_again;
     struct pv_copy copies[COPIES];
     unsigned copy_count;
@@ -142,6 +144,7 @@ void ring_push(struct ring *r);
 
 void net_serve_tx(void *pv_net);      /* also when the link has room again */
 void net_tx_event(void *queue);
+void net_tx_poll(void *pv_net);       /* the timer's */
 void net_rx_start(struct pv_net *d);  /* connected */
 void net_rx_arrived(void *pv_net);    /* the link has frames */
 void net_rx_event(void *queue);

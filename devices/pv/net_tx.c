@@ -12,6 +12,15 @@
 /* Frames at a time; turns of the event loop belong to others too. */
 enum { ROUNDS = 8, MSS_MIN = 8 /* Linux' TCP_MIN_GSO_SIZE */ };
 
+/*
+ * Being woken costs more than a small frame. Where two wakes were no further apart than BUSY, the
+ * guest need not tell of the next SOON slots: they are looked for after LATER. A guest that waits
+ * for an answer to each frame is never so fast.
+ */
+#define BUSY (40 * NS_PER_US)
+#define LATER (50 * NS_PER_US)
+enum { SOON = 64 };
+
 /* ---- collecting ---- */
 
 /* False: there is no room for another address. */
@@ -250,9 +259,11 @@ static struct net_queue *next_queue(struct pv_net *d) {
         struct net_queue *q = &d->queues[d->turn++ % d->queue_count];
         if (!q->pending)
             continue;
-        if (ring_waiting(&q->tx) || ring_want(&q->tx, 1))
+        if (ring_waiting(&q->tx) || ring_want(&q->tx, q->busy ? SOON : 1))
             return q;
         q->pending = false;
+        if (q->busy && !timer_is_on(&d->poll))
+            timer_after(&d->poll, LATER);
     }
     return NULL;
 }
@@ -276,6 +287,29 @@ void net_serve_tx(void *arg) {
 
 void net_tx_event(void *arg) {
     struct net_queue *q = arg;
+    struct pv_net *d = q->net;
+    if (d->broken)
+        return;
+    if (ring_waiting(&q->tx)) {
+        uint64_t now = clock_now(d->board->clock);
+        q->busy = now - q->last < BUSY;
+        q->last = now;
+    }
     q->pending = true;
-    net_serve_tx(q->net);
+    net_serve_tx(d);
+}
+
+/* Queues that have nothing now are busy no more: serving asks them to tell. */
+void net_tx_poll(void *arg) {
+    struct pv_net *d = arg;
+    if (!d->queues || d->broken)
+        return;
+    for (unsigned i = 0; i < d->queue_count; i++) {
+        struct net_queue *q = &d->queues[i];
+        if (!q->busy)
+            continue;
+        q->busy = ring_waiting(&q->tx) > 0;
+        q->pending = true;
+    }
+    net_serve_tx(d);
 }

@@ -521,6 +521,34 @@ static void event_indices(void **unused) {
     assert_int_equal(xen->notified[0], 1);
 }
 
+/* Frames so close together that being told of each costs more than they do. */
+static void frames_in_quick_succession(void **unused) {
+    (void)unused;
+    connect_with(true);
+    make_frame(xen->pages[DATA], peer, 100);
+    for (unsigned i = 0; i < 5; i++) {
+        tx(DATA, 0, 0, 100);
+        kick();
+        assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 1); /* tell of the next */
+        fixture_sleep(&fx, 45 * NS_PER_US);
+    }
+    fixture_sleep(&fx, NS_PER_MS);
+    for (unsigned i = 0; i < 2; i++, fixture_sleep(&fx, 5 * NS_PER_US)) {
+        tx(DATA, 0, 0, 100);
+        kick();
+    }
+    assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 64);
+    for (unsigned i = 0; i < 3; i++) { /* found without a word */
+        tx(DATA, 0, 0, 100);
+        *word(TX_REF, 0) = tx_prod[0];
+        fixture_sleep(&fx, 50 * NS_PER_US);
+        assert_int_equal(*word(TX_REF, 8), tx_prod[0]);
+    }
+    fixture_sleep(&fx, 50 * NS_PER_US); /* nothing: tell again, and nothing ticks */
+    assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 1);
+    assert_int_equal(clock_next(fx.clock), TIMER_NEVER);
+}
+
 /* Segments of next to nothing: a frame of 64 KiB would be cut into as many. */
 static void absurd_segments(void **unused) {
     static const uint8_t wrong[][3] = {
@@ -549,7 +577,7 @@ int main(void) {
         TEST(a_link_without_room), TEST(bad_frames), TEST(parts_that_wrap), TEST(hostile_rings),
         TEST(split_channels), TEST(a_full_ring), TEST(long_frames_of_ipv6), TEST(sums_of_ipv6),
         TEST(no_offloads), TEST(a_guest_that_stalls), TEST(a_guest_that_does_not_tell),
-        TEST(stale_frames), TEST(multicast_at_any_time), TEST(event_indices),
+        TEST(stale_frames), TEST(multicast_at_any_time), TEST(event_indices), TEST(frames_in_quick_succession),
         TEST(absurd_segments), TEST(floods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
