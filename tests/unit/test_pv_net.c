@@ -578,8 +578,7 @@ int main(void) {
         TEST(split_channels), TEST(a_full_ring), TEST(long_frames_of_ipv6), TEST(sums_of_ipv6),
         TEST(no_offloads), TEST(a_guest_that_stalls), TEST(a_guest_that_does_not_tell),
         TEST(stale_frames), TEST(multicast_at_any_time), TEST(event_indices),
-        TEST(frames_in_quick_succession),
-        TEST(absurd_segments), TEST(floods),
+        TEST(frames_in_quick_succession), TEST(absurd_segments), TEST(floods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
