@@ -20,7 +20,7 @@ struct backends {
     struct pv_blk_board blk;
     struct pv_net_board vif;
     struct xenbus *disks;
-    struct xenbus *vifs; /* NULL: no machine whose command line has their cables */
+    struct xenbus *vifs;
     struct xenbus *keyboards; /* NULL: no machine whose people could type */
 };
 
@@ -37,17 +37,18 @@ static struct block *disk_image(void *board, const char *format, const char *pat
     return block;
 }
 
-struct backends *backends_new(struct loop *loop, struct pv *pv, struct machine *machine) {
+struct backends *backends_new(struct loop *loop, struct clock *clock, struct pv *pv,
+                              struct machine *machine) {
     struct backends *b = mem_new(sizeof(*b));
     *b = (struct backends){.loop = loop, .machine = machine};
     b->blk = (struct pv_blk_board){.loop = loop, .open = disk_image,
                                    .set_direct = image_set_direct, .board = b};
     b->disks = xenbus_new(pv, &pv_blk_type, &b->blk);
-    if (!machine)
-        return b;
-    b->vif = (struct pv_net_board){.loop = loop, .open = netdev_vif, .board = machine->board};
+    b->vif = (struct pv_net_board){.loop = loop, .clock = clock, .open = netdev_vif,
+                                   .board = loop};
     b->vifs = xenbus_new(pv, &pv_net_type, &b->vif);
-    b->keyboards = xenbus_new(pv, &pv_kbd_type, machine->input);
+    if (machine)
+        b->keyboards = xenbus_new(pv, &pv_kbd_type, machine->input);
     return b;
 }
 
@@ -56,8 +57,7 @@ void backends_free(struct backends *b) {
         return;
     if (b->keyboards)
         xenbus_free(b->keyboards);
-    if (b->vifs)
-        xenbus_free(b->vifs);
+    xenbus_free(b->vifs);
     xenbus_free(b->disks);
     mem_free(b);
 }

@@ -493,7 +493,7 @@ struct machine *machine_new(const struct config *config, struct engine *engine, 
 }
 
 void machine_serve_pv(struct machine *m, struct pv *pv) {
-    m->board->backends = backends_new(m->loop, pv, m);
+    m->board->backends = backends_new(m->loop, m->clock, pv, m);
 }
 
 void machine_free(struct machine *m) {

@@ -410,8 +410,9 @@ static bool xenpv_up(struct run *run) {
                  config->domid_restrict ? ", -xen-domid-restrict" : ", accel=qtest");
         return false;
     }
+    run->clock = clock_new(loop_monotonic, NULL);
     run->pv = xen_pv_new(run->loop, run->store, (unsigned)config->domid);
-    run->backends = backends_new(run->loop, run->pv, NULL);
+    run->backends = backends_new(run->loop, run->clock, run->pv, NULL);
     log_info("hvm-dm 0.1.0 serves the PV devices of domain %d%s%s", config->domid,
              *config->name ? " " : "", config->name);
     publish_running(run);
@@ -421,6 +422,8 @@ static bool xenpv_up(struct run *run) {
 static void xenpv_down(struct run *run) {
     image_leaving(true);
     backends_free(run->backends);
+    if (run->clock)
+        clock_free(run->clock);
 }
 
 static const struct stage {

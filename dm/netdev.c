@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "board.h"
 #include "config.h"
 #include "core/bits.h"
 #include "core/log.h"
@@ -186,10 +185,9 @@ struct net *netdev_open(struct loop *loop, const struct config_netdev *config, c
     return NULL;
 }
 
-struct net *netdev_vif(void *board, const char *id, const char *ifname) {
-    struct board *b = board;
+struct net *netdev_vif(void *loop, const char *id, const char *ifname) {
     char why[256];
-    struct net *net = net_tap_open(b->machine->loop, id, ifname, -1, why, sizeof(why));
+    struct net *net = net_tap_open(loop, id, ifname, -1, why, sizeof(why));
     if (!net)
         log_warn("%s: %s", id, why);
     return net;

@@ -15,7 +15,7 @@ struct net;
 struct net *netdev_open(struct loop *loop, const struct config_netdev *config, char *why,
                         size_t why_len);
 
-/* The tap of a PV network node; board is a struct board. NULL: the log says why. */
-struct net *netdev_vif(void *board, const char *id, const char *ifname);
+/* The tap of a PV network node. NULL: the log says why. */
+struct net *netdev_vif(void *loop, const char *id, const char *ifname);
 
 #endif

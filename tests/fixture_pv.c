@@ -10,7 +10,7 @@
 
 #include "core/bits.h"
 
-enum { NODES = 96, WATCHES = 8, PATH = 128 };
+enum { NODES = 160, WATCHES = 8, PATH = 128 };
 
 static struct node {
     char path[PATH], val[PATH];
@@ -126,6 +126,7 @@ static bool fake_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
     f->copies += n;
     for (unsigned i = 0; i < n; i++) {
         struct pv_copy *c = &copies[i];
+        f->split += (uintptr_t)c->local % PV_PAGE + c->len > PV_PAGE;
         c->ok = granted(f, c->ref) && c->offset + c->len <= PV_PAGE;
         if (c->ok && c->to_guest)
             memcpy(f->pages[c->ref] + c->offset, c->local, c->len);

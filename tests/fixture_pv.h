@@ -11,7 +11,7 @@
 
 #include "core/pv.h"
 
-enum { FAKE_PAGES = 64, FAKE_PORTS = 4, FAKE_PORT = 7 /* the first one that can be bound */ };
+enum { FAKE_PAGES = 64, FAKE_PORTS = 20, FAKE_PORT = 7 /* the first one that can be bound */ };
 
 struct fake_pv {
     struct pv pv;
@@ -20,6 +20,7 @@ struct fake_pv {
     struct pv_port *port[FAKE_PORTS];
     unsigned notified[FAKE_PORTS];
     unsigned maps, copies, copy_calls; /* pages held; pieces; hypercalls */
+    unsigned split; /* pieces that lie across two pages of ours: two for the hypervisor */
 };
 
 /* Its devices are those of backend/TYPE/1/. */

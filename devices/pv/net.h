@@ -6,12 +6,14 @@
 #ifndef DEVICES_PV_NET_H
 #define DEVICES_PV_NET_H
 
+#include "core/clock.h"
 #include "core/loop.h"
 #include "core/net.h"
 #include "pv/xenbus.h"
 
 struct pv_net_board {
     struct loop *loop;
+    struct clock *clock; /* how long a frame waits for a guest that does not take it */
     /* The link that a node's `vifname` says; both strings live as long as the link. NULL: it can't
      * be had, the log says why. */
     struct net *(*open)(void *board, const char *id, const char *ifname);

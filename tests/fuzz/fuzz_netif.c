@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A frontend that writes what it likes into its rings: bytes are 12-byte slots and steps. Nothing
- * may be read or written beyond the frames, and every request is answered at most once.
+ * A frontend that writes what it likes into its rings: bytes are 12-byte slots and steps; a last
+ * odd byte says how it connects. Nothing may be read or written beyond the frames, and every
+ * request is answered at most once.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -26,14 +27,37 @@ static struct net *open_link(void *unused, const char *id, const char *ifname) {
     return net;
 }
 
-static void connect_all(struct fake_pv *xen) {
+enum { TWO_QUEUES = 1, CTRL = 2, SILENT = 4, ANY_GROUP = 8 /* of the last odd byte */ };
+enum { CTRL_PAGE = 7 };
+
+static void put_nodes(struct fake_pv *xen, const char *const (*nodes)[2], unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        fake_put(xen, nodes[i][0], nodes[i][1]);
+}
+
+static void connect_all(struct fake_pv *xen, unsigned how) {
     static const char *const nodes[][2] = {
         {BE "frontend", "/local/domain/1/device/vif/0"}, {BE "mac", "00:16:3e:01:02:03"},
         {BE "online", "1"}, {FE "state", "1"}, {FE "tx-ring-ref", "1"}, {FE "rx-ring-ref", "2"},
         {FE "event-channel", "7"}, {FE "request-rx-copy", "1"}, {FE "feature-sg", "1"},
-        {FE "feature-gso-tcpv4", "1"}, {FE "request-multicast-control", "1"}, {BE "state", "1"}};
-    for (unsigned i = 0; i < ARRAY_LEN(nodes); i++)
-        fake_put(xen, nodes[i][0], nodes[i][1]);
+        {FE "feature-gso-tcpv4", "1"}, {FE "request-multicast-control", "1"},
+        {FE "feature-rx-notify", "1"}, {BE "state", "1"}};
+    static const char *const two[][2] = {
+        {FE "multi-queue-num-queues", "2"}, {FE "queue-0/tx-ring-ref", "1"},
+        {FE "queue-0/rx-ring-ref", "2"}, {FE "queue-0/event-channel", "7"},
+        {FE "queue-1/tx-ring-ref", "3"}, {FE "queue-1/rx-ring-ref", "4"},
+        {FE "queue-1/event-channel-tx", "8"}, {FE "queue-1/event-channel-rx", "9"}};
+    static const char *const ctrl[][2] = {
+        {FE "ctrl-ring-ref", "7"}, {FE "event-channel-ctrl", "10"}};
+    put_nodes(xen, nodes, ARRAY_LEN(nodes));
+    if (how & TWO_QUEUES)
+        put_nodes(xen, two, ARRAY_LEN(two));
+    if (how & CTRL)
+        put_nodes(xen, ctrl, ARRAY_LEN(ctrl));
+    if (how & SILENT)
+        fake_put(xen, FE "feature-rx-notify", "0");
+    if (how & ANY_GROUP)
+        fake_put(xen, FE "request-multicast-control", "0");
     fake_settle(xen);
     fake_put(xen, FE "state", "4");
     fake_settle(xen);
@@ -43,9 +67,58 @@ static void move(uint8_t *ring, unsigned by) {
     store_le32(ring, load_le32(ring) + by);
 }
 
+static void arrive(const uint8_t *b) {
+    uint8_t frame[9000];
+    memset(frame, b[1], sizeof(frame));
+    memcpy(frame, b + 2, 11);
+    if (b[1] & 1) { /* something to hash */
+        store_be16(frame + 12, b[1] & 2 ? 0x0800 : 0x86dd);
+        frame[14] = b[1] & 2 ? 0x45 : 0x60;
+        frame[b[1] & 2 ? 23 : 20] = b[1] & 4 ? 6 : 17;
+    }
+    fixture_arrive(net, frame, MAX(14u, load_le16(b + 6) % sizeof(frame)),
+                   &(struct net_meta){.flags = b[8] & 2});
+}
+
+static void control(struct fake_pv *xen, const uint8_t *b) {
+    uint8_t *ring = xen->pages[CTRL_PAGE], *s = ring + 64 + load_le32(ring) % 128 * 16;
+    store_le16(s, b[2]);
+    store_le16(s + 2, b[3] % 12);
+    store_le32(s + 4, b[4] & 0x80 ? load_le32(b + 4) : b[4]);
+    store_le32(s + 8, b[8]);
+    store_le32(s + 12, load_le16(b + 9));
+    move(ring, 1);
+    fake_kick(xen, 3);
+}
+
+/* What is rare. */
+static void odd_step(struct fake_pv *xen, const uint8_t *b) {
+    switch (b[1] & 7) {
+    case 1:
+        control(xen, b);
+        break;
+    case 2:
+        fixture_sleep(&fx, b[2] * 100 * NS_PER_MS);
+        fixture_frames(&fx);
+        break;
+    case 3:
+        xen->revoked[8 + b[2] % 32] ^= true;
+        break;
+    case 4:
+        fake_put(xen, FE "request-multicast-control", b[2] & 1 ? "1" : "0");
+        fake_settle(xen);
+        break;
+    case 5:
+        memcpy(xen->pages[8 + b[2] % 32] + b[3] * 8, b + 4, 8);
+        break;
+    default:
+        fake_kick(xen, b[2] % 4);
+    }
+}
+
 /* One step: what, and 12 bytes. */
 static void step(struct fake_pv *xen, const uint8_t *b) {
-    uint8_t *tx = xen->pages[1], *rx = xen->pages[2], frame[9000];
+    uint8_t *tx = xen->pages[b[0] & 8 ? 3 : 1], *rx = xen->pages[b[0] & 8 ? 4 : 2];
     uint32_t at = load_le32(b[0] & 1 ? rx : tx);
     switch (b[0] & 7) {
     case 0:
@@ -63,10 +136,7 @@ static void step(struct fake_pv *xen, const uint8_t *b) {
         move(rx, 1);
         break;
     case 4:
-        memset(frame, b[1], sizeof(frame));
-        memcpy(frame, b + 2, 11);
-        fixture_arrive(net, frame, MAX(14u, load_le16(b + 6) % sizeof(frame)),
-                       &(struct net_meta){.flags = b[8] & 2});
+        arrive(b);
         break;
     case 5:
         fixture_net_room(net, b[1] & 1 ? UINT_MAX : b[1] & 3);
@@ -76,7 +146,7 @@ static void step(struct fake_pv *xen, const uint8_t *b) {
         memcpy(xen->pages[8 + b[4] % 32], b + 1, 12);
         break;
     default:
-        fake_kick(xen, 0);
+        odd_step(xen, b);
     }
 }
 
@@ -85,8 +155,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     fixture_init(&fx);
     struct fake_pv *xen = fake_pv_new();
     board.loop = loop_new();
+    board.clock = fx.clock;
     struct xenbus *bus = xenbus_new(&xen->pv, &pv_net_type, &board);
-    connect_all(xen);
+    connect_all(xen, len % 13 ? bytes[len - 1] : 0);
     for (; len >= 13; bytes += 13, len -= 13)
         step(xen, bytes);
     fake_kick(xen, 0);

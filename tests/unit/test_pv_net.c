@@ -1,191 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PV network as netfront meets it: nodes, rings, grants. xen/io/netif.h has the layouts (tx and
- * rx slots, extra information) and the features.
+ * The PV network with one queue: frames both ways, offloads, multicast, guests that don't take what
+ * arrives, and what a hostile frontend writes. See netfront.h.
  */
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "netfront.h"
 
-#include <cmocka.h>
-
-#include "core/bits.h"
-#include "core/net_frame.h"
-#include "fixture.h"
-#include "fixture_pv.h"
-#include "loop.h"
-#include "pv/net.h"
-#include "pv/netif.h"
-
-#define BE "backend/qnic/1/0/"
-#define FE "/local/domain/1/device/vif/0/"
-
-enum { TX_REF = 1, RX_REF = 2, DATA = 8 };
-
-static struct fixture fx;
-static struct fake_pv *xen;
-static struct loop *loop;
-static struct net *net;
-static struct xenbus *bus;
-static struct pv_net_board board;
-static uint32_t tx_prod, tx_cons, rx_prod, rx_cons;
-static const uint8_t mac[6] = {0x00, 0x16, 0x3e, 1, 2, 3}, peer[6] = {0x00, 0x16, 0x3e, 4, 5, 6};
-
-static struct net *open_link(void *unused, const char *id, const char *ifname) {
-    (void)unused;
-    assert_string_equal(id, "qnic0");
-    assert_string_equal(ifname, "vif1.0");
-    return net;
-}
-
-static void settle(void) {
-    do
-        loop_once(loop, NULL, 0);
-    while (fake_settle(xen));
-}
-
-static uint32_t *word(unsigned ref, unsigned off) {
-    return (uint32_t *)(void *)(xen->pages[ref] + off);
-}
-
-static uint8_t *slot(unsigned ref, uint32_t i) {
-    return xen->pages[ref] + 64 + (i & 255) * (ref == TX_REF ? 12 : 8);
-}
-
-static void setup_offloads(unsigned offloads) {
-    fixture_init(&fx);
-    xen = fake_pv_new();
-    loop = loop_new();
-    net = fixture_net(&fx);
-    net->offloads = offloads;
-    board = (struct pv_net_board){.loop = loop, .open = open_link};
-    bus = xenbus_new(&xen->pv, &pv_net_type, &board);
-    fake_put(xen, BE "frontend", "/local/domain/1/device/vif/0");
-    fake_put(xen, BE "mac", "00:16:3e:01:02:03");
-    fake_put(xen, BE "online", "1");
-    fake_put(xen, FE "state", "1");
-    fake_put(xen, BE "state", "1");
-    settle();
-}
-
-static void connect_with(bool all) {
-    tx_prod = tx_cons = rx_prod = rx_cons = 0;
-    memset(xen->pages[TX_REF], 0, 2 * PV_PAGE);
-    *word(TX_REF, 4) = *word(TX_REF, 12) = *word(RX_REF, 4) = *word(RX_REF, 12) = 1;
-    fake_put(xen, FE "tx-ring-ref", "1");
-    fake_put(xen, FE "rx-ring-ref", "2");
-    fake_put(xen, FE "event-channel", "7");
-    fake_put(xen, FE "request-rx-copy", "1");
-    if (all) {
-        fake_put(xen, FE "feature-sg", "1");
-        fake_put(xen, FE "feature-gso-tcpv4", "1");
-        fake_put(xen, FE "feature-gso-tcpv6", "1");
-        fake_put(xen, FE "feature-ipv6-csum-offload", "1");
-    }
-    fake_put(xen, FE "state", "4");
-    settle();
-    assert_string_equal(fake_got(xen, BE "state"), "4");
-}
-
-static int setup(void **unused) {
-    (void)unused;
-    setup_offloads(NET_CSUM | NET_TSO4 | NET_TSO6);
-    return 0;
-}
-
-static int setup_plain(void **unused) {
-    (void)unused;
-    setup_offloads(0);
-    return 0;
-}
-
-static int teardown(void **unused) {
-    (void)unused;
-    xenbus_free(bus);
-    assert_int_equal(xen->maps, 0);
-    assert_null(xen->port[0]);
-    loop_free(loop);
-    fake_pv_free(xen);
-    fixture_done(&fx);
-    return 0;
-}
-
-static void tx(uint32_t ref, unsigned offset, unsigned flags, unsigned size) {
-    uint8_t *s = slot(TX_REF, tx_prod);
-    store_le32(s, ref);
-    store_le16(s + 4, (uint16_t)offset);
-    store_le16(s + 6, (uint16_t)flags);
-    store_le16(s + 8, (uint16_t)(0x100 + tx_prod));
-    store_le16(s + 10, (uint16_t)size);
-    tx_prod++;
-}
-
-static void tx_extra(unsigned type, unsigned flags, const uint8_t *six) {
-    uint8_t *s = slot(TX_REF, tx_prod++);
-    s[0] = (uint8_t)type;
-    s[1] = (uint8_t)flags;
-    memcpy(s + 2, six, 6);
-}
-
-static void kick(void) {
-    *word(TX_REF, 0) = tx_prod;
-    *word(RX_REF, 0) = rx_prod;
-    fake_kick(xen, 0);
-    settle();
-}
-
-static int status(void) {
-    assert_int_not_equal(*word(TX_REF, 8), tx_cons);
-    return (int16_t)load_le16(slot(TX_REF, tx_cons++) + 2);
-}
-
-static void post(unsigned n) {
-    for (unsigned i = 0; i < n; i++, rx_prod++) {
-        uint8_t *s = slot(RX_REF, rx_prod);
-        store_le16(s, (uint16_t)(0x200 + rx_prod));
-        store_le32(s + 4, DATA + 20 + rx_prod % 30);
-    }
-}
-
-static const uint8_t *rx(unsigned flags, int want) {
-    const uint8_t *s = slot(RX_REF, rx_cons);
-    assert_int_not_equal(*word(RX_REF, 8), rx_cons);
-    assert_int_equal(load_le16(s), 0x200 + rx_cons);
-    assert_int_equal(load_le16(s + 4), flags);
-    assert_int_equal((int16_t)load_le16(s + 6), want);
-    return xen->pages[DATA + 20 + rx_cons++ % 30];
-}
-
-static void make_frame(uint8_t *f, const uint8_t *dest, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        f[i] = (uint8_t)(i * 7 + i / 251);
-    memcpy(f, dest, 6);
-    memcpy(f + 6, peer, 6);
-    store_be16(f + 12, 0x88b5);
-}
-
-static void make_tcp(uint8_t *f, size_t len) {
-    make_frame(f, peer, len);
-    memset(f + 14, 0, 40);
-    store_be16(f + 12, 0x0800);
-    f[14] = 0x45;
-    store_be16(f + 16, (uint16_t)(len - 14));
-    f[23] = 6;
-    store_be32(f + 26, 0x0a000001);
-    store_be32(f + 30, 0x0a000002);
-    f[46] = 0x50;
-    store_be16(f + 24, (uint16_t)~net_sum(0, f + 14, 20));
-}
-
-static bool sum_ok(const uint8_t *f, size_t len) {
-    struct iovec iov = {(void *)(uintptr_t)f, len};
-    struct net_layout l;
-    return net_layout(&iov, 1, &l) && net_verify(&iov, 1, &l) == (NET_SUM_IP | NET_SUM_L4);
-}
+#include <malloc.h>
 
 static void features(void **unused) {
     (void)unused;
@@ -214,8 +34,9 @@ static void sends(void **unused) {
     assert_int_equal(fixture_sent(net, f, sizeof(f), NULL), 3000);
     assert_memory_equal(f, want, 3000);
     assert_int_equal(xen->copy_calls, 1);
+    assert_int_equal(xen->split, 0);
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(load_le16(slot(TX_REF, tx_cons)), 0x100 + i);
+        assert_int_equal(load_le16(slot(TX_REF, tx_cons[0])), 0x100 + i);
         assert_int_equal(status(), 0);
     }
     assert_int_equal(xen->notified[0], 1);
@@ -271,19 +92,26 @@ static void receives(void **unused) {
     connect_with(true);
     make_frame(want, mac, sizeof(want));
     fixture_arrive(net, want, 100, NULL);
-    assert_int_equal(fixture_waiting(net), 1); /* no slots yet */
+    fixture_arrive(net, want, 50, NULL);
+    assert_int_equal(fixture_waiting(net), 1); /* no slots yet: one is held, and no more */
+    assert_false(net->listening);
     post(2);
     kick();
     fixture_frames(&fx);
     assert_memory_equal(rx(0, 100), want, 100);
+    assert_memory_equal(rx(0, 50), want, 50);
+    post(1);
+    kick();
     fixture_arrive(net, want, 9000, NULL); /* three pages, one is there */
-    assert_int_equal(*word(RX_REF, 8), 1);
+    assert_int_equal(*word(RX_REF, 8), 2);
+    assert_int_equal(*word(RX_REF, 4), 5); /* tell when there are three */
     assert_false(net->listening);
     post(10);
     kick();
     assert_memory_equal(rx(NETRX_MORE, 4096), want, 4096);
     assert_memory_equal(rx(NETRX_MORE, 4096), want + 4096, 4096);
     assert_memory_equal(rx(0, 808), want + 8192, 808);
+    assert_int_equal(xen->split, 0);
     assert_true(net->listening);
 }
 
@@ -299,7 +127,7 @@ static void offloads_to_the_guest(void **unused) {
     make_tcp(f, sizeof(f));
     fixture_arrive(net, f, sizeof(f), &undone);
     rx(NETRX_CSUM_BLANK | NETRX_VALIDATED | NETRX_EXTRA | NETRX_MORE, 4096);
-    const uint8_t *extra = slot(RX_REF, rx_cons++);
+    const uint8_t *extra = slot(RX_REF, rx_cons[0]++);
     assert_int_equal(extra[0], NETEXTRA_GSO);
     assert_int_equal(load_le16(extra + 2), 1460);
     assert_int_equal(extra[4], NETGSO_TCP4);
@@ -415,11 +243,15 @@ static void expect_not_served(void) {
 }
 
 static void hostile_rings(void **unused) {
+    uint8_t frame[100];
     (void)unused;
     connect_with(true);
-    tx_prod += 300;
+    tx_prod[0] += 300;
     expect_not_served();
-    rx_prod += 300;
+    rx_prod[0] += 300; /* seen when there is something to receive */
+    kick();
+    make_frame(frame, mac, sizeof(frame));
+    fixture_arrive(net, frame, sizeof(frame), NULL);
     expect_not_served();
     for (unsigned i = 0; i < 21; i++) /* no end */
         tx(DATA, 0, NETTX_MORE, 1000);
@@ -437,12 +269,12 @@ static void split_channels(void **unused) {
     fake_put(xen, FE "event-channel-rx", "9");
     connect_with(false);
     tx(DATA, 0, 0, 100);
-    *word(TX_REF, 0) = tx_prod;
+    *word(TX_REF, 0) = tx_prod[0];
     fake_kick(xen, 1);
     assert_int_equal(fixture_sent_count(net), 1);
     assert_int_equal(xen->notified[1], 1);
     post(1);
-    *word(RX_REF, 0) = rx_prod;
+    *word(RX_REF, 0) = rx_prod[0];
     fake_kick(xen, 2);
     make_frame(f, mac, sizeof(f));
     fixture_arrive(net, f, sizeof(f), NULL);
@@ -458,11 +290,284 @@ static void a_full_ring(void **unused) {
         tx(DATA, 0, 0, 60);
     kick();
     assert_int_equal(*word(TX_REF, 8), 256);
-    assert_int_equal(xen->copy_calls, 8);
+    assert_int_equal(xen->copy_calls, 4);
+    assert_int_equal(xen->notified[0], 1); /* its wish: of the first */
+}
+
+/* ---- floods ---- */
+
+/* As many frames as a gigabit's smallest in a second, both ways at once, and a guest that often has
+ * no slots: no memory is taken for them. */
+static void floods(void **unused) {
+    uint8_t f[3000];
+    (void)unused;
+    connect_with(true);
+    make_frame(f, mac, sizeof(f));
+    make_frame(xen->pages[DATA], peer, 3000);
+    size_t before = 0;
+    for (unsigned i = 0; i < 60000; i++) {
+        for (unsigned k = 0; k < 20; k++)
+            tx(DATA, 0, 0, 60 + i % 1440);
+        post(i % 7 ? 3 : i % 64);
+        *word(RX_REF, 0) = rx_prod[0];
+        fixture_net_room(net, i % 5 ? UINT_MAX : 7);
+        for (unsigned k = 0; k < 5; k++)
+            fixture_arrive(net, f, 60 + i % 2900, NULL);
+        kick();
+        fixture_net_room(net, UINT_MAX);
+        settle();
+        assert_int_equal(*word(TX_REF, 8), tx_prod[0]);
+        rx_cons[0] = *word(RX_REF, 8);
+        while (rx_prod[0] - rx_cons[0] > 200) /* the ring is full: some are taken */
+            fixture_arrive(net, f, 60, NULL), rx_cons[0] = *word(RX_REF, 8);
+        while (fixture_sent(net, f, 0, NULL))
+            ;
+        if (i == 1000)
+            before = mallinfo2().uordblks;
+    }
+    assert_int_equal(xen->split, 0);
+    assert_true(mallinfo2().uordblks <= before + 64 * 3200); /* the link's */
+}
+
+/* ---- IPv6 ---- */
+
+static void make_tcp6(uint8_t *f, size_t len) {
+    make_frame(f, peer, len);
+    memset(f + 14, 0, 60);
+    store_be16(f + 12, 0x86dd);
+    f[14] = 0x60;
+    store_be16(f + 18, (uint16_t)(len - 54));
+    f[20] = 6;
+    f[22 + 15] = 1;
+    f[38 + 15] = 2;
+    f[66] = 0x50;
+}
+
+static void long_frames_of_ipv6(void **unused) {
+    uint8_t f[65536];
+    struct net_meta meta;
+    struct net_meta undone = {.flags = NET_META_CSUM, .gso_type = NET_GSO_TCP6, .hdr_len = 74,
+                              .gso_size = 1440, .csum_start = 54, .csum_offset = 16};
+    (void)unused;
+    connect_with(true);
+    make_tcp6(xen->pages[DATA], 4000);
+    tx(DATA, 0, NETTX_CSUM_BLANK | NETTX_EXTRA, 4000);
+    tx_extra(NETEXTRA_GSO, NETEXTRA_MORE,
+             (const uint8_t[]){1440 & 255, 1440 >> 8, NETGSO_TCP6, 0, 0, 0});
+    tx_extra(NETEXTRA_HASH, 0, (const uint8_t[]){NETHASH_TCP6, NETHASH_TOEPLITZ, 1, 2, 3, 4});
+    post(4);
+    kick();
+    assert_int_equal(fixture_sent(net, f, sizeof(f), &meta), 4000);
+    assert_memory_equal(&meta, &undone, sizeof(meta));
+    make_tcp6(f, 5000);
+    fixture_arrive(net, f, 5000, &undone);
+    rx(NETRX_CSUM_BLANK | NETRX_VALIDATED | NETRX_EXTRA | NETRX_MORE, 4096);
+    assert_int_equal(slot(RX_REF, rx_cons[0]++)[4], NETGSO_TCP6);
+    rx(0, 904);
+}
+
+/* feature-ipv6-csum-offload is absent: checksums of IPv6 are put, those of IPv4 are not. */
+static void sums_of_ipv6(void **unused) {
+    uint8_t f[200];
+    struct net_meta undone = {.flags = NET_META_CSUM, .csum_start = 54, .csum_offset = 16};
+    struct iovec iov = {f, sizeof(f)};
+    struct net_layout l;
+    (void)unused;
+    connect_with(false);
+    assert_int_equal(fixture_accepted(net), NET_CSUM);
+    post(2);
+    kick();
+    make_tcp6(f, sizeof(f));
+    net_layout(&iov, 1, &l);
+    store_be16(f + 70, net_pseudo_sum(&iov, 1, &l, sizeof(f) - 54));
+    fixture_arrive(net, f, sizeof(f), &undone);
+    memcpy(f, rx(NETRX_VALIDATED, 200), sizeof(f));
+    assert_int_equal(net_verify(&iov, 1, &l), NET_SUM_L4);
+    make_tcp(f, sizeof(f));
+    undone.csum_start = 34;
+    fixture_arrive(net, f, sizeof(f), &undone);
+    rx(NETRX_VALIDATED | NETRX_CSUM_BLANK, 200);
+}
+
+static void no_offloads(void **unused) {
+    (void)unused;
+    fake_put(xen, FE "feature-no-csum-offload", "1");
+    connect_with(true);
+    assert_int_equal(fixture_accepted(net), 0);
+}
+
+/* ---- guests that don't take what arrives ---- */
+
+static void arrive_many(unsigned n) {
+    uint8_t f[9000];
+    make_frame(f, mac, sizeof(f));
+    for (unsigned i = 0; i < n; i++)
+        fixture_arrive(net, f, 1000, NULL);
+}
+
+static void a_guest_that_stalls(void **unused) {
+    (void)unused;
+    connect_with(true);
+    post(1);
+    kick();
+    arrive_many(20);
+    rx(0, 1000);
+    assert_int_equal(fixture_waiting(net), 18); /* and one is held */
+    fixture_sleep(&fx, 9 * NS_PER_SEC);
+    fixture_frames(&fx);
+    assert_int_equal(fixture_waiting(net), 18);
+    fixture_sleep(&fx, 2 * NS_PER_SEC);
+    fixture_frames(&fx);
+    assert_int_equal(fixture_waiting(net), 0); /* lost */
+    for (unsigned i = 0; i < 10; i++) {
+        arrive_many(1000);
+        assert_int_equal(fixture_waiting(net), 0);
+    }
+    assert_int_equal(clock_next(fx.clock), TIMER_NEVER); /* nothing ticks */
+    post(2);
+    kick();
+    arrive_many(1);
+    rx(0, 1000);
+    arrive_many(3); /* and it is waited for again */
+    rx(0, 1000);
+    assert_int_equal(fixture_waiting(net), 1);
+}
+
+/* No feature-rx-notify: slots may be there at any time, without a word. */
+static void a_guest_that_does_not_tell(void **unused) {
+    (void)unused;
+    connect_with(true);
+    fake_put(xen, FE "state", "5");
+    settle();
+    fake_put(xen, FE "state", "1");
+    settle();
+    fake_put(xen, FE "feature-rx-notify", "0");
+    begin_rings();
+    fake_put(xen, FE "state", "4");
+    settle();
+    arrive_many(3);
+    post(3);
+    *word(RX_REF, 0) = rx_prod[0];
+    fixture_sleep(&fx, 40 * NS_PER_MS);
+    fixture_frames(&fx);
+    for (unsigned i = 0; i < 3; i++)
+        rx(0, 1000);
+    arrive_many(2);
+    fixture_sleep(&fx, 40 * NS_PER_MS);
+    fixture_frames(&fx);
+    assert_int_equal(fixture_waiting(net), 0);
+}
+
+/* What came for nobody is not brought to the next frontend. */
+static void stale_frames(void **unused) {
+    (void)unused;
+    arrive_many(5);
+    connect_with(true);
+    post(5);
+    kick();
+    arrive_many(1);
+    rx(0, 1000);
+    assert_int_equal(*word(RX_REF, 8), 1);
+}
+
+/* ---- what was agreed on ---- */
+
+static void multicast_at_any_time(void **unused) {
+    uint8_t f[100], group[6] = {0x01, 0x00, 0x5e, 1, 2, 3};
+    (void)unused;
+    connect_with(false);
+    post(8);
+    kick();
+    make_frame(f, group, sizeof(f));
+    fixture_arrive(net, f, sizeof(f), NULL);
+    rx(0, 100);
+    fake_put(xen, FE "request-multicast-control", "1");
+    settle();
+    fixture_arrive(net, f, sizeof(f), NULL);
+    assert_int_equal(*word(RX_REF, 8), 1);
+    for (unsigned i = 0; i < 65; i++) { /* one too many */
+        group[5] = (uint8_t)i;
+        tx(0, 0, NETTX_EXTRA, 0);
+        tx_extra(NETEXTRA_MCAST_ADD, 0, group);
+        kick();
+        assert_int_equal(status(), i < 64 ? NETIF_OKAY : NETIF_ERROR);
+        assert_int_equal(status(), NETIF_NULL);
+    }
+    fixture_arrive(net, f, sizeof(f), NULL);
+    rx(0, 100);
+    fake_put(xen, FE "request-multicast-control", "0");
+    settle();
+    f[0] = 0x33;
+    fixture_arrive(net, f, sizeof(f), NULL);
+    rx(0, 100);
+}
+
+/* The guest is told of the answer it wants to be told of, and of no other. */
+static void event_indices(void **unused) {
+    (void)unused;
+    connect_with(true);
+    make_frame(xen->pages[DATA], peer, 100);
+    *word(TX_REF, 12) = 4;
+    for (unsigned i = 0; i < 3; i++) {
+        tx(DATA, 0, 0, 100);
+        kick();
+    }
+    assert_int_equal(xen->notified[0], 0);
+    tx(DATA, 0, 0, 100);
+    kick();
+    assert_int_equal(xen->notified[0], 1);
+    tx(DATA, 0, 0, 100);
+    kick();
     assert_int_equal(xen->notified[0], 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* Frames so close together that being told of each costs more than they do. */
+static void frames_in_quick_succession(void **unused) {
+    (void)unused;
+    connect_with(true);
+    make_frame(xen->pages[DATA], peer, 100);
+    for (unsigned i = 0; i < 5; i++) {
+        tx(DATA, 0, 0, 100);
+        kick();
+        assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 1); /* tell of the next */
+        fixture_sleep(&fx, 45 * NS_PER_US);
+    }
+    fixture_sleep(&fx, NS_PER_MS);
+    for (unsigned i = 0; i < 2; i++, fixture_sleep(&fx, 5 * NS_PER_US)) {
+        tx(DATA, 0, 0, 100);
+        kick();
+    }
+    assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 64);
+    for (unsigned i = 0; i < 3; i++) { /* found without a word */
+        tx(DATA, 0, 0, 100);
+        *word(TX_REF, 0) = tx_prod[0];
+        fixture_sleep(&fx, 50 * NS_PER_US);
+        assert_int_equal(*word(TX_REF, 8), tx_prod[0]);
+    }
+    fixture_sleep(&fx, 50 * NS_PER_US); /* nothing: tell again, and nothing ticks */
+    assert_int_equal(*word(TX_REF, 4), tx_prod[0] + 1);
+    assert_int_equal(clock_next(fx.clock), TIMER_NEVER);
+}
+
+/* Segments of next to nothing: a frame of 64 KiB would be cut into as many. */
+static void absurd_segments(void **unused) {
+    static const uint8_t wrong[][3] = {
+        {7, 0, NETGSO_TCP4}, {0xff, 0xff, 3}, {0xb4, 5, 0}, {0xb4, 5, 255}};
+    (void)unused;
+    connect_with(true);
+    make_tcp(xen->pages[DATA], 4000);
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+        tx(DATA, 0, NETTX_EXTRA | NETTX_CSUM_BLANK, 4000);
+        tx_extra(NETEXTRA_GSO, 0, (const uint8_t[6]){wrong[i][0], wrong[i][1], wrong[i][2]});
+        kick();
+        assert_int_equal(status(), NETIF_ERROR);
+        assert_int_equal(status(), NETIF_NULL);
+    }
+    assert_int_equal(fixture_sent_count(net), 0);
+    tx(DATA, 0, NETTX_EXTRA, 4000);
+    tx_extra(9, 0, (const uint8_t[6]){0}); /* there is no such information */
+    expect_not_served();
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -470,7 +575,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(offloads_of_the_guest, setup_plain, teardown),
         TEST(receives), TEST(offloads_to_the_guest), TEST(multicast_control),
         TEST(a_link_without_room), TEST(bad_frames), TEST(parts_that_wrap), TEST(hostile_rings),
-        TEST(split_channels), TEST(a_full_ring),
+        TEST(split_channels), TEST(a_full_ring), TEST(long_frames_of_ipv6), TEST(sums_of_ipv6),
+        TEST(no_offloads), TEST(a_guest_that_stalls), TEST(a_guest_that_does_not_tell),
+        TEST(stale_frames), TEST(multicast_at_any_time), TEST(event_indices),
+        TEST(frames_in_quick_succession), TEST(absurd_segments), TEST(floods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

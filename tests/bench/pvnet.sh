@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# manual: what tests/bench/lab-pvnet runs
+# needs: kernel
+# One PVH guest with two PV network cards, one served by the kernel's netback and one by hvm-dm, loaded in turn. A line
+# for each load:
+# BENCH backend load bytes-or-datagrams nanoseconds device-model-or-kthread-ns dom0-CPU-deciseconds
+. /lab/in/lab/qnics.sh
+
+NETBACK_MAC=00:16:3e:aa:cc:00 MAC=00:16:3e:aa:cc:01
+
+scenario() {
+    local load i
+    GUEST_TTY=console/tty
+    cp /lab/in/files/netload /tmp/netload
+    chmod +x /tmp/netload
+    addresses
+    dd if=/tmp/netload of=$LAB_WORK/program.img bs=1M conv=sync status=none
+    cat >guest.cfg <<CFG
+name = "guest"
+type = "pvh"
+memory = 256
+vcpus = ${VCPUS:-1}
+kernel = "/lab/in/files/vmlinuz"
+ramdisk = "/lab/in/files/initrd"
+cmdline = "console=hvc0 quiet"
+device_model_override = "$DM"
+disk = [ $(hd xvdc $LAB_WORK/program.img) ]
+vif = [ 'mac=$NETBACK_MAC,bridge=xenbr0' ]
+CFG
+    guest_boot
+    guest_run 'cp /dev/xvdc /tmp/netload && chmod +x /tmp/netload' >/dev/null
+    qnic_plug 1 $MAC
+    qnic_up $MAC
+    i=$(card_of $NETBACK_MAC)
+    guest_run "ip link set $i up; ip addr add 10.9.2.2/24 dev $i" >/dev/null
+    until_true 20 ping -c 1 -W 2 10.9.2.2 >/dev/null || fail "netback does not answer"
+    [ -z "$READER" ] || disown $READER
+    for load in ${LOADS:-tcp-out tcp-in udp-out udp-in}; do
+        for i in $(seq ${ROUNDS:-2}); do
+            measure netback $load 10.9.2
+            measure hvm-dm $load 10.9.1
+        done
+    done
+}
+
+# busy BACKEND: ns that its process, or its kernel threads, have run.
+busy() {
+    if [ $1 = hvm-dm ]; then
+        cut -d' ' -f1 /proc/$(dm_pid)/schedstat
+    else
+        cat $(grep -l "^vif" /proc/[0-9]*/comm | sed 's/comm$/schedstat/') | awk '{ n += $1 } END { print n }'
+    fi
+}
+
+# In tenths of a second, all of dom0: softirqs run in whoever is there.
+dom0_time() { xl list 0 | awk 'NR == 2 { print int($NF * 10) }'; }
+
+measure() {
+    local before=$(busy $1) dom0=$(dom0_time) answer after
+    answer=$($2 $3) || fail "$1: $2"
+    after=$(busy $1)
+    note "BENCH $1 $2 $answer $((after - before)) $(($(dom0_time) - dom0))"
+}
+
+tcp-out() {
+    /tmp/netload recv 5001 >answer &
+    guest_run "/tmp/netload send $1.1 5001 ${MIB:-24}" 300 >/dev/null || return
+    wait $!
+    cat answer
+}
+
+tcp-in() {
+    guest_run "(/tmp/netload recv 5001 </dev/null >/dev/null 2>&1 &)" >/dev/null
+    /tmp/netload send $1.2 5001 ${MIB:-24}
+}
+
+udp-out() {
+    /tmp/netload urecv 5001 >answer &
+    guest_run "/tmp/netload usend $1.1 5001 ${DATAGRAMS:-20000}" 300 >/dev/null || return
+    wait $!
+    cat answer
+}
+
+# What the sender is too fast for is lost: the guest says how many came.
+udp-in() {
+    guest_run "(/tmp/netload urecv 5001 </dev/null >/tmp/answer 2>/dev/null &)" >/dev/null
+    /tmp/netload usend $1.2 5001 ${DATAGRAMS:-20000} >/dev/null
+    until_true 20 guest_run '[ -s /tmp/answer ]' >/dev/null || return
+    guest_run 'cat /tmp/answer; rm /tmp/answer'
+}
