@@ -142,18 +142,6 @@ static void strip_tag(struct arrival *a) {
     a->len -= NET_TAG;
 }
 
-/* The checksum that the link left undone; then all of them are right. */
-static void complete_sum(struct arrival *a) {
-    size_t at = (size_t)a->meta.csum_start + a->meta.csum_offset;
-    uint8_t sum[2];
-    if (at + 2 > a->len)
-        return;
-    uint16_t v = (uint16_t)~net_iov_sum(0, a->sg.iov, a->sg.n, a->meta.csum_start,
-                                        a->len - a->meta.csum_start);
-    store_be16(sum, v ? v : 0xffff);
-    dma_sg_fill(&a->sg, at, sum, sizeof(sum));
-}
-
 /* Status in the low byte, errors in the next. */
 static uint16_t checksum_status(const struct e1000 *s, const struct arrival *a) {
     struct iovec iov[DMA_SG_MAX];
@@ -223,7 +211,7 @@ static bool deliver(struct e1000 *s, struct arrival *a) {
         return false;
     }
     if (a->meta.flags & NET_META_CSUM)
-        complete_sum(a);
+        net_complete_sum(a->sg.iov, a->sg.n, a->len, &a->meta);
     status = checksum_status(s, a);
     if (s->ctrl & CTRL_VME && is_tagged(s, a->head, a->len)) {
         tag = load_be16(a->head + 14);

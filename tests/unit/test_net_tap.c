@@ -350,6 +350,95 @@ static void test_tap_offload(void **arg) {
     close(far);
 }
 
+/* From dom0's network: 10000 bytes of TCP, to be cut every 1448. */
+static void send_long(int far, uint8_t *f) {
+    struct {
+        struct net_meta meta;
+        uint8_t frame[54 + 10000];
+    } __attribute__((packed)) *p = calloc(1, sizeof(*p));
+    memset(f, 0, 54);
+    memset(f, 0xff, 6);
+    store_be16(f + 12, NET_ETH_IP4);
+    f[14] = 0x45;
+    store_be16(f + 18, 0x1000);
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    store_be32(f + 38, 100);
+    f[46] = 0x50;
+    f[47] = 0x19; /* ACK, PSH, FIN */
+    for (unsigned i = 54; i < 54 + 10000; i++)
+        f[i] = (uint8_t)(i * 7 + i / 251);
+    struct net_meta meta;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    p->meta = meta;
+    memcpy(p->frame, f, sizeof(p->frame));
+    assert_int_equal(send(far, p, sizeof(*p), 0), sizeof(*p));
+    free(p);
+}
+
+/* The next frame with the port 0 of ours, among what the kernel itself says. */
+static bool next_tcp(void) {
+    for (unsigned i = 0; i < 100; i++) {
+        nic.len = 0;
+        nic.room = 1;
+        net_listen(nic.net, true);
+        if (!nic.len)
+            loop_once(loop, NULL, 1000000);
+        if (nic.len > 54 && nic.frame[23] == NET_PROTO_TCP && load_be16(nic.frame + 12) == 0x0800)
+            return true;
+    }
+    return false;
+}
+
+/* A NIC that takes no long frames gets segments with all checksums, however little it takes at
+ * once; into room for a frame, for less and for all of it. */
+static void test_tap_cuts(void **arg) {
+    (void)arg;
+    static uint8_t f[54 + 10000];
+    int on = 1;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif5.0-emu", -1, why, sizeof(why)));
+    int far = listen_on("vif5.0-emu");
+    assert_int_equal(setsockopt(far, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+    static const size_t caps[] = {1522, 1000, 4096, 70000};
+    for (unsigned c = 0; c < 4; c++) {
+        nic.cap = caps[c];
+        send_long(far, f);
+        for (unsigned i = 0, at = 0; i < 7; i++, at += 1448) {
+            size_t payload = i < 6 ? 1448 : 10000 - 6 * 1448;
+            struct iovec iov = {nic.frame, 54 + payload};
+            struct net_layout l;
+            assert_true(next_tcp());
+            assert_int_equal(nic.len, 54 + payload);
+            assert_int_equal(load_be32(nic.frame + 38), 100 + at);
+            assert_int_equal(load_be16(nic.frame + 18), 0x1000 + i);
+            assert_int_equal(nic.frame[47], i < 6 ? 0x10 : 0x19);
+            assert_memory_equal(nic.frame + 54, f + 54 + at, MIN(payload, caps[c] - 54));
+            assert_int_equal(nic.meta.flags, NET_META_VALID);
+            assert_int_equal(nic.meta.gso_type, 0);
+            assert_true(net_layout(&iov, 1, &l));
+            if (nic.cap > 1500)
+                assert_int_equal(net_verify(&iov, 1, &l), NET_SUM_IP | NET_SUM_L4);
+        }
+    }
+    /* one that takes them has it in one piece */
+    net_accept(nic.net, NET_CSUM | NET_TSO4);
+    send_long(far, f);
+    assert_true(next_tcp());
+    assert_int_equal(nic.len, sizeof(f));
+    assert_int_equal(nic.meta.gso_size, 1448);
+    /* the end in the middle of a frame */
+    net_accept(nic.net, 0);
+    send_long(far, f);
+    assert_true(next_tcp());
+    net_free(nic.net);
+    close(far);
+}
+
 static void test_tap_refused(void **arg) {
     (void)arg;
     int fd = open("/dev/null", O_RDWR);
@@ -371,7 +460,8 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
-        T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_refused),
+        T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
+        T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);
