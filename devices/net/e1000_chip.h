@@ -57,6 +57,8 @@ enum { /* 13.7, as words from 0x4000 on */
     PTC64 = 0xd8 / 4, MPTC = 0xf0 / 4, BPTC = 0xf4 / 4, TSCTC = 0xf8 / 4, STAT_WORDS = 64,
 };
 
+enum { DELAY_UNIT = 1024 /* ns: of RDTR, RADV, TIDV, TADV */ };
+
 enum { FCS = 4, FRAME_MIN = 60, FRAME_MAX = 1522, JUMBO_MAX = 16384 };
 
 enum { EEPROM_WORDS = 64, PHY_REGS = 32, RA_ENTRIES = 16, TABLE_WORDS = 128, TX_PARTS = 128 };
@@ -103,6 +105,7 @@ struct e1000 {
     bool throttled;         /* an interrupt waits for the end of ITR's interval */
     struct timer throttle;  /* its end */
     struct timer rx_delay, rx_absolute, tx_delay, tx_absolute;
+    uint32_t tx_untold; /* descriptors that were done since the tx_delay began */
     struct timer autoneg;
     /* wires and derived */
     struct clock *clock;
@@ -123,8 +126,11 @@ void e1000_count(struct e1000 *s, unsigned stat, uint64_t n);
 void e1000_count64(struct e1000 *s, unsigned stat, uint64_t n);
 /* The statistics of n frames of `len` bytes each, without FCS. */
 void e1000_count_frame(struct e1000 *s, bool tx, const uint8_t *dest, size_t len, unsigned n);
-/* A cause after a delay (units of 1.024 us), or at once without one. */
-void e1000_delay(struct timer *delay, struct timer *absolute, uint32_t wait, uint32_t limit);
+/* A cause after a delay of `wait` ns, which begins anew each time but for `limit` ns at most (0:
+ * for ever). */
+void e1000_delay(struct timer *delay, struct timer *absolute, uint64_t wait, uint64_t limit);
+/* A descriptor is done whose driver wants to know soon, but not at once (IDE). */
+void e1000_tx_note(struct e1000 *s);
 
 /* e1000_phy.c: the EEPROM, and the PHY behind MDIC */
 void e1000_eeprom_init(struct e1000 *s);

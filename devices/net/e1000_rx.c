@@ -234,7 +234,8 @@ static void tell(struct e1000 *s, size_t smallest) {
     if (smallest <= (s->rsrpd & 0xfff))
         causes |= CAUSE_SRPD;
     if (s->rdtr & 0xffff)
-        e1000_delay(&s->rx_delay, &s->rx_absolute, s->rdtr & 0xffff, s->radv & 0xffff);
+        e1000_delay(&s->rx_delay, &s->rx_absolute, (s->rdtr & 0xffff) * DELAY_UNIT,
+                    (s->radv & 0xffff) * DELAY_UNIT);
     else
         causes |= CAUSE_RXT0;
     if (causes)

@@ -427,11 +427,63 @@ static void test_tx_delay(void **arg) {
     kick(w);
     assert_int_equal(sent(w, f, NULL), 100);
     assert_false(w->fx.intx[3][0]);
-    fixture_sleep(&w->fx, 8 * 1024);
+    fixture_sleep(&w->fx, 249999); /* TIDV is taken as no less than that */
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 1);
     assert_true(w->fx.intx[3][0]);
     assert_int_equal(rd(w, 0xc0) & 1, 1);
+    wr(w, 0x3820, 1000); /* what is more is what the register says */
+    legacy(w, TX_DATA, 100, 0x8b, 0, 0, 0);
+    kick(w);
+    sent(w, f, NULL);
+    fixture_sleep(&w->fx, 1023999);
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 1);
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
     legacy(w, TX_DATA, 100, 0x0b, 0, 0, 0); /* at once */
     kick(w);
+    assert_true(w->fx.intx[3][0]);
+}
+
+static void send_delayed(struct world *w) {
+    legacy(w, TX_DATA, 100, 0x8b, 0, 0, 0);
+    kick(w);
+}
+
+/* A delayed TXDW is seen by whoever looks, comes with any other interrupt, when the ring gets
+ * full, and wakes nobody while it is masked. */
+static void test_tx_delay_ends(void **arg) {
+    struct world *w = *arg;
+    wr(w, 0x3820, 8);
+    wr(w, 0xd0, 0x81);
+    send_delayed(w);
+    assert_int_equal(rd(w, 0xc0) & 1, 1);
+    fixture_sleep(&w->fx, 1000000);
+    assert_false(w->fx.intx[3][0]); /* it was seen */
+    send_delayed(w);
+    wr(w, 0xc8, 0x80);
+    assert_true(w->fx.intx[3][0]);
+    assert_int_equal(rd(w, 0xc0) & 0x81, 0x81);
+    assert_true(clock_next(w->fx.clock) == TIMER_NEVER);
+    for (unsigned i = 0; i < RING / 2; i++) {
+        assert_false(w->fx.intx[3][0]);
+        send_delayed(w);
+    }
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
+    wr(w, 0xd8, 1);
+    send_delayed(w);
+    assert_true(clock_next(w->fx.clock) == TIMER_NEVER);
+    fixture_sleep(&w->fx, 1000000);
+    wr(w, 0xd0, 1);
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
+    wr(w, 0xd8, 1);
+    send_delayed(w);
+    wr(w, 0xd0, 1);
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 250000);
     assert_true(w->fx.intx[3][0]);
 }
 
@@ -909,6 +961,7 @@ int main(void) {
         TEST(test_identity), TEST(test_eeprom), TEST(test_phy), TEST(test_autoneg),
         TEST(test_link), TEST(test_patterns), TEST(test_reset), TEST(test_io_ports),
         TEST(test_causes), TEST(test_itr), TEST(test_rx_delay), TEST(test_tx_delay),
+        TEST(test_tx_delay_ends),
         TEST(test_tx_legacy), TEST(test_tx_in_parts), TEST(test_tx_short),
         TEST(test_tx_ring_wraps), TEST(test_tx_vlan), TEST(test_tx_checksums),
         TEST_OFFLOADS(test_tx_checksum_undone), TEST(test_tso), TEST_OFFLOADS(test_tso_undone),
