@@ -348,6 +348,6 @@ void e1000_tx_resume(void *dev) {
     s->sending = false;
     if (!went)
         return;
-    e1000_cause(s, causes);
+    tell(s, causes);
     e1000_tx_go(s);
 }
