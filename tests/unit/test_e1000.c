@@ -846,6 +846,16 @@ static void test_rx_vlan(void **arg) {
     wr(w, 0x0100, 0x000c8002); /* CFIEN: CFI must be as RCTL says, 0 */
     arrive_tagged(w, 0x3064);
     assert_int_equal(rd(w, 0x2810), 3);
+    /* the longest frame: all that is behind the tag moves */
+    uint8_t f[1518];
+    fill(f, sizeof(f));
+    memcpy(f, mac, 6);
+    store_be16(f + 12, 0x8100);
+    store_be16(f + 14, 0x0064);
+    assert_true(fixture_arrive(w->net, f, sizeof(f), NULL));
+    assert_int_equal(load_le16(rx_desc(w, 3) + 8), 1518);
+    assert_memory_equal(ram(w, RX_DATA + 3 * 2048), f, 12);
+    assert_memory_equal(ram(w, RX_DATA + 3 * 2048 + 12), f + 16, 1502);
 }
 
 /* Long frames: LPE, and several buffers each. */
@@ -855,9 +865,15 @@ static void test_rx_jumbo(void **arg) {
     rx_start(w, 0x8000, 7, 2048);
     arrive(w, mac, 1518);
     assert_int_equal(rd(w, 0x2810), 1);
+    /* without LPE nothing is written behind 1522 bytes of a buffer, whatever comes */
+    memset(ram(w, RX_DATA + 2048), 0x77, 2048);
+    arrive(w, mac, 9000);
+    for (unsigned i = 1522; i < 2048; i++)
+        assert_int_equal(*ram(w, RX_DATA + 2048 + i), 0x77);
+    assert_int_equal(rd(w, 0x2810), 1);
     arrive(w, mac, 1519);
     assert_int_equal(rd(w, 0x2810), 1);
-    assert_int_equal(rd(w, 0x40ac), 1); /* ROC */
+    assert_int_equal(rd(w, 0x40ac), 2); /* ROC */
     wr(w, 0x0100, 0x8022);
     arrive(w, mac, 9000);
     fill(want, sizeof(want));

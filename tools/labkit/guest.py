@@ -17,7 +17,7 @@ from .cpio import Tree
 MODULES = """
 ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 crc32c_generic vfat nls_ascii nls_cp437 loop
 xen-blkfront xen-netfront xen-kbdfront
-8139cp 8139too e1000 e1000e virtio_pci virtio_net
+8139cp 8139too e1000 e1000e virtio_pci virtio_net 8021q
 uhci-hcd ehci-pci xhci-pci usbhid hid-generic usb-storage
 psmouse atkbd i8042 evdev mousedev
 bochs cirrus button floppy lp parport_pc af_packet
@@ -183,6 +183,16 @@ def _sector_image(name):
     return [built(cache_dir() / f"{name}.img", digest(source), make)]
 
 
+def _program(name):
+    """tests/lab/NAME.c, for dom0 and the guest alike: static."""
+    source = TOP / "tests" / "lab" / f"{name}.c"
+
+    def make(path):
+        run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", path, source)
+
+    return [built(cache_dir() / name, digest(source), make)]
+
+
 def provide(need):
     """Files for one word of a scenario's "needs" line."""
     if need == "iso":
@@ -193,4 +203,6 @@ def provide(need):
         return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
     if need.endswith(".asm"):
         return _sector_image(need.removesuffix(".asm"))
+    if need.endswith(".c"):
+        return _program(need.removesuffix(".c"))
     raise Trouble(f"unknown need: {need}")
