@@ -4,7 +4,8 @@
  * virtio_net_hdr in front, so that checksums and segmentation of a guest's long frames are left to
  * the kernel, which leaves them to the hardware or to nobody. The other way frames come as long and
  * as undone as dom0 has them: what the NIC does not take so is cut and summed here. One read for
- * forty frames is worth more than what that costs. See net.h.
+ * forty frames is worth more than what that costs. For the same reason segments that a guest sends
+ * at one go are joined, and written when the turn of the loop ends. See net.h.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/net_frame.h"
+#include "core/net_join.h"
 #include "net.h"
 
 struct tap {
@@ -36,6 +38,8 @@ struct tap {
     struct loop_task more;
     /* what the NIC had no room for; in front of it goes what it had room for, but not at once */
     uint8_t spill[2 * NET_FRAME_MAX];
+    struct net_join join; /* what is to be written */
+    struct loop_task flush;
 };
 
 static_assert(sizeof(struct net_meta) == 10, "struct virtio_net_hdr");
@@ -49,15 +53,12 @@ static void watch(struct tap *tap, unsigned event, bool on) {
     loop_change(tap->loop, &tap->fd, on ? events | event : events & ~event);
 }
 
-static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
-                     const struct net_meta *meta) {
+/* ---- sending ---- */
+
+/* False: no room now, `sendable` follows. */
+static bool put(struct tap *tap, const struct iovec *iov, unsigned n, const struct net_meta *meta) {
     static const struct net_meta plain;
-    struct tap *tap = tap_of(net);
     struct iovec out[1 + NET_IOVS];
-    if (n > NET_IOVS) {
-        net->stats.tx_dropped++;
-        return true;
-    }
     if (tap->vnet) {
         out[0] = (struct iovec){(void *)(uintptr_t)(meta ? meta : &plain), sizeof(plain)};
         memcpy(out + 1, iov, n * sizeof(*iov));
@@ -71,8 +72,52 @@ static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
         return false;
     }
     /* not up yet, or a frame that the kernel does not believe in */
-    net->stats.tx_dropped++;
+    tap->net.stats.tx_dropped++;
     return true;
+}
+
+static bool flush(struct tap *tap) {
+    struct net_meta meta;
+    struct iovec all = {tap->join.bytes, tap->join.len};
+    if (!tap->join.segments)
+        return true;
+    net_join_finish(&tap->join, &meta);
+    if (!put(tap, &all, 1, &meta))
+        return false;
+    tap->join.segments = 0;
+    return true;
+}
+
+static void flush_task(void *arg) {
+    flush(arg);
+}
+
+/* True: the frame is taken, and goes out when the turn ends, or nothing more can follow it. */
+static bool join(struct tap *tap, const struct iovec *iov, unsigned n,
+                 const struct net_meta *meta) {
+    if (!tap->vnet || (meta && (meta->flags || meta->gso_type)) ||
+        net_iov_len(iov, n) < NET_JOIN_MIN || !net_join_add(&tap->join, iov, n))
+        return false;
+    if (tap->join.ended)
+        flush(tap);
+    else
+        loop_defer(tap->loop, &tap->flush);
+    return true;
+}
+
+static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
+                     const struct net_meta *meta) {
+    struct tap *tap = tap_of(net);
+    if (n > NET_IOVS) {
+        net->stats.tx_dropped++;
+        return true;
+    }
+    bool waiting = tap->join.segments;
+    if (join(tap, iov, n, meta))
+        return true;
+    if (waiting && !flush(tap))
+        return false;
+    return (waiting && join(tap, iov, n, meta)) || put(tap, iov, n, meta);
 }
 
 /* ---- receiving ---- */
@@ -185,9 +230,11 @@ static void tap_accept(struct net *net, unsigned offloads) {
 
 static void tap_close(struct net *net) {
     struct tap *tap = tap_of(net);
-    loop_remove(tap->loop, &tap->fd);
     loop_cancel(tap->loop, &tap->more);
-    tap->left = 0;
+    loop_cancel(tap->loop, &tap->flush);
+    flush(tap);
+    loop_remove(tap->loop, &tap->fd);
+    tap->left = tap->join.segments = 0;
     close(tap->fd.fd);
     tap->fd.fd = -1;
 }
@@ -203,7 +250,8 @@ static void tap_ready(void *arg, unsigned events) {
     struct tap *tap = arg;
     if (events & LOOP_WRITE && tap->fd.events & LOOP_WRITE) {
         watch(tap, LOOP_WRITE, false);
-        net_sendable(&tap->net);
+        if (flush(tap))
+            net_sendable(&tap->net);
     }
     if (events & LOOP_READ)
         net_arrived(&tap->net);
@@ -262,6 +310,7 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     *tap = (struct tap){.loop = loop, .vnet = vnet, .fd = {.fd = fd, .ready = tap_ready}};
     tap->fd.arg = tap;
     tap->more = (struct loop_task){.run = more_segments, .arg = tap};
+    tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
     tap->net = (struct net){.ops = &tap_ops, .id = id, .link_up = true};
     if (vnet) {
         ioctl(fd, TUNSETVNETHDRSZ, &size);

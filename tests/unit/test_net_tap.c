@@ -439,6 +439,64 @@ static void test_tap_cuts(void **arg) {
     close(far);
 }
 
+/* The next of IPv4, among what the kernel itself says; -1: there is none. */
+static ssize_t next_ip4(int fd, uint8_t *f, size_t max) {
+    ssize_t n;
+    do
+        n = recv(fd, f, max, MSG_DONTWAIT);
+    while (n > 0 && load_be16(f + 12) != NET_ETH_IP4);
+    return n;
+}
+
+/* Segments that a NIC sends in one turn go out as one frame, before what is sent after them. */
+static void test_tap_joins(void **arg) {
+    (void)arg;
+    static uint8_t f[54 + 10000], got[20000];
+    struct net_segments cut;
+    struct net_meta meta;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif4.0-emu", -1, why, sizeof(why)));
+    int far = listen_on("vif4.0-emu");
+    store_be16(f + 12, NET_ETH_IP4);
+    memset(f, 0xff, 6);
+    f[14] = 0x45;
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    f[46] = 0x50;
+    f[47] = 0x10;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    struct iovec all = {f, sizeof(f)};
+    assert_true(net_segments_begin(&cut, &all, 1, sizeof(f), &meta));
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t h[54];
+        struct iovec iov[2] = {{h, 54}, {f + 54 + 1448 * i, 1448}};
+        net_segment(&cut, i, h, iov + 1, 1, 1448);
+        assert_true(net_send(nic.net, iov, 2, NULL));
+    }
+    uint8_t last[100];
+    mark(last, sizeof(last));
+    assert_true(send_bytes(last, sizeof(last)));
+    assert_int_equal(next_ip4(far, got, sizeof(got)), 54 + 4 * 1448);
+    assert_memory_equal(got + 54, f + 54, 4 * 1448);
+    assert_int_equal(next_marked(far, got, sizeof(got)), 100);
+    /* one that nothing follows goes when the turn ends */
+    uint8_t h[54];
+    struct iovec iov[2] = {{h, 54}, {f + 54, 1448}};
+    net_segment(&cut, 0, h, iov + 1, 1, 1448);
+    assert_true(net_send(nic.net, iov, 2, NULL));
+    assert_int_equal(next_ip4(far, got, sizeof(got)), -1);
+    loop_once(loop, NULL, 1000000);
+    assert_int_equal(next_ip4(far, got, sizeof(got)), 54 + 1448);
+    assert_memory_equal(got, h, 54);
+    assert_int_equal(nic.net->stats.tx_dropped, 0);
+    net_free(nic.net);
+    close(far);
+}
+
 static void test_tap_refused(void **arg) {
     (void)arg;
     int fd = open("/dev/null", O_RDWR);
@@ -461,7 +519,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
         T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
-        T(test_tap_refused),
+        T(test_tap_joins), T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);
