@@ -40,6 +40,7 @@ struct tap {
     uint8_t spill[2 * NET_FRAME_MAX];
     struct net_join join; /* what is to be written */
     struct loop_task flush;
+    struct loop_task gone;
 };
 
 static_assert(sizeof(struct net_meta) == 10, "struct virtio_net_hdr");
@@ -199,10 +200,19 @@ static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
     in[at++] = (struct iovec){tap->spill + NET_FRAME_MAX, NET_FRAME_MAX};
     ssize_t got = readv(tap->fd.fd, in, (int)at);
     size_t header = tap->vnet ? sizeof(*meta) : 0;
+    if (got < 0 && errno == EBADFD)
+        loop_defer(tap->loop, &tap->gone);
     if (got <= (ssize_t)header)
         return 0;
     size_t len = (size_t)got - header;
     return tap->vnet && n ? finish(tap, in + 1, n + 1, len, meta) : len;
+}
+
+/* Somebody has deleted the interface: as if the cable were cut. */
+static void gone(void *arg) {
+    struct tap *tap = arg;
+    log_warn("netdev %s: its interface is gone from the host", tap->net.id);
+    net_set_link(&tap->net, false);
 }
 
 /* The NIC takes more, and has not had all segments of a frame that came before. */
@@ -232,6 +242,7 @@ static void tap_close(struct net *net) {
     struct tap *tap = tap_of(net);
     loop_cancel(tap->loop, &tap->more);
     loop_cancel(tap->loop, &tap->flush);
+    loop_cancel(tap->loop, &tap->gone);
     flush(tap);
     loop_remove(tap->loop, &tap->fd);
     tap->left = tap->join.segments = 0;
@@ -311,6 +322,7 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     tap->fd.arg = tap;
     tap->more = (struct loop_task){.run = more_segments, .arg = tap};
     tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
+    tap->gone = (struct loop_task){.run = gone, .arg = tap};
     tap->net = (struct net){.ops = &tap_ops, .id = id, .link_up = true};
     if (vnet) {
         ioctl(fd, TUNSETVNETHDRSZ, &size);

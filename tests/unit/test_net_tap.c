@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -497,6 +498,47 @@ static void test_tap_joins(void **arg) {
     close(far);
 }
 
+/* As `ip link del` does it. */
+static void delete_interface(const char *name) {
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg info;
+    } req = {.header = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_DELLINK,
+                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+    char answer[256];
+    struct ifreq which = {0};
+    interface(name, SIOCGIFINDEX, &which);
+    req.info.ifi_index = which.ifr_ifindex;
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    assert_int_equal(send(fd, &req, sizeof(req), 0), sizeof(req));
+    assert_true(recv(fd, answer, sizeof(answer), 0) > 0);
+    close(fd);
+}
+
+/* A tap that is deleted is a cable that is out; nothing turns for it. */
+static void test_tap_deleted(void **arg) {
+    (void)arg;
+    uint8_t f[100];
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif3.0-emu", -1, why, sizeof(why)));
+    close(listen_on("vif3.0-emu"));
+    delete_interface("vif3.0-emu");
+    assert_false(exists("vif3.0-emu"));
+    for (unsigned i = 0; i < 10 && nic.net->link_up; i++)
+        loop_once(loop, NULL, 10000000);
+    assert_false(nic.net->link_up);
+    assert_int_equal(loop_once(loop, NULL, 10000000), 0);
+    mark(f, 100);
+    assert_true(send_bytes(f, 100));
+    net_set_link(nic.net, true); /* an administrator's wish does not bring it back */
+    assert_true(send_bytes(f, 100));
+    for (unsigned i = 0; i < 10 && nic.net->link_up; i++)
+        loop_once(loop, NULL, 10000000);
+    assert_int_equal(loop_once(loop, NULL, 10000000), 0);
+    net_free(nic.net);
+}
+
 static void test_tap_refused(void **arg) {
     (void)arg;
     int fd = open("/dev/null", O_RDWR);
@@ -519,7 +561,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
         T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
-        T(test_tap_joins), T(test_tap_refused),
+        T(test_tap_joins), T(test_tap_deleted),
+        T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);
