@@ -195,8 +195,8 @@ static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
         n = NET_IOVS;
     if (tap->vnet)
         in[at++] = (struct iovec){meta, sizeof(*meta)};
-    memcpy(in + at, iov, n * sizeof(*iov));
-    at += n;
+    for (unsigned i = 0; i < n; i++)
+        in[at++] = iov[i];
     in[at++] = (struct iovec){tap->spill + NET_FRAME_MAX, NET_FRAME_MAX};
     ssize_t got = readv(tap->fd.fd, in, (int)at);
     size_t header = tap->vnet ? sizeof(*meta) : 0;
