@@ -40,10 +40,8 @@ static const struct field e1000_fields[] = {
     F(struct e1000, wufc), F(struct e1000, wus), F(struct e1000, manc), F(struct e1000, ipav),
     F(struct e1000, wupl), F(struct e1000, ioaddr), F_ARRAY(struct e1000, ra),
     F_ARRAY(struct e1000, mta), F_ARRAY(struct e1000, vfta), F_ARRAY(struct e1000, stats),
-    F_ARRAY(struct e1000, phy), F(struct e1000, fell), F(struct e1000, ee_in),
-    F_MAX(struct e1000, ee_in_bits, 25),
-    F_MAX(struct e1000, ee_out, 0xffff), F_MAX(struct e1000, ee_out_bits, 17),
-    F_MAX(struct e1000, ee_addr, EEPROM_WORDS - 1),
+    F_ARRAY(struct e1000, phy), F(struct e1000, fell),
+    F_STRUCT(struct e1000, eeprom, eeprom_fields),
     F_STRUCTS(struct e1000, context, e1000_context_fields),
     F_STRUCT(struct e1000, tx, e1000_tx_fields), F(struct e1000, throttled),
     F_TIMER(struct e1000, throttle), F_TIMER(struct e1000, rx_delay),
@@ -344,7 +342,7 @@ static void software_reset(struct e1000 *s) {
     regs_reset(regs, ARRAY_LEN(regs), s);
     s->ctrl = 0x00000201; /* full duplex, speed as detected */
     s->icr = s->ims = s->rdt = s->tdt = s->eecd = 0;
-    s->ee_in = s->ee_in_bits = s->ee_out = s->ee_out_bits = s->ee_addr = 0;
+    eeprom_wires(&s->eeprom, false, false, false);
     memset(s->ra, 0, sizeof(s->ra));
     memset(s->mta, 0, sizeof(s->mta));
     memset(s->vfta, 0, sizeof(s->vfta));
@@ -513,6 +511,8 @@ static void e1000_reset(void *dev) {
     struct e1000 *s = dev;
     pci_reset(&s->pci);
     s->ioaddr = 0;
+    eeprom_reset(&s->eeprom);
+    e1000_eeprom_burn(s);
     software_reset(s);
     e1000_phy_reset(s);
 }
@@ -586,7 +586,6 @@ void *e1000_new(const struct nic_pins *pins) {
         return NULL;
     }
     init_timers(s);
-    e1000_eeprom_init(s);
     if (s->net)
         s->net->user = (struct net_user){.dev = s, .arrived = e1000_rx_arrived,
                                          .sendable = e1000_tx_resume, .link = link_wire};
