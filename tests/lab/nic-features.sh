@@ -59,9 +59,10 @@ statistics() {
 scenario() {
     local n=0 model
     modprobe 8021q
+    boot_with_cards
+    # now that the bridge has ports: without, it may have no address
     ip link add link xenbr0 name vlan5 type vlan id 5
     ip addr add 10.9.105.1/24 dev vlan5 && ip link set vlan5 up
-    boot_with_cards
     for model in $MODELS; do
         n=$((n + 1))
         use_card $n
