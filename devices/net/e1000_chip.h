@@ -15,6 +15,7 @@
 #include "core/pci.h"
 #include "core/state.h"
 #include "net/e1000.h"
+#include "net/eeprom93c46.h"
 
 enum { /* table 13-2: register offsets */
     CTRL = 0x0000, CTRL_DUP = 0x0004, STATUS = 0x0008, EECD = 0x0010, EERD = 0x0014,
@@ -57,9 +58,11 @@ enum { /* 13.7, as words from 0x4000 on */
     PTC64 = 0xd8 / 4, MPTC = 0xf0 / 4, BPTC = 0xf4 / 4, TSCTC = 0xf8 / 4, STAT_WORDS = 64,
 };
 
+enum { DELAY_UNIT = 1024 /* ns: of RDTR, RADV, TIDV, TADV */ };
+
 enum { FCS = 4, FRAME_MIN = 60, FRAME_MAX = 1522, JUMBO_MAX = 16384 };
 
-enum { EEPROM_WORDS = 64, PHY_REGS = 32, RA_ENTRIES = 16, TABLE_WORDS = 128, TX_PARTS = 128 };
+enum { PHY_REGS = 32, RA_ENTRIES = 16, TABLE_WORDS = 128, TX_PARTS = 128 };
 
 /* 13.5: registers of the PHY, an M88E1011 */
 enum { PHY_BMCR = 0, PHY_BMSR = 1, PHY_PSSR = 17 };
@@ -97,18 +100,18 @@ struct e1000 {
     uint16_t phy[PHY_REGS];
     /* hidden state */
     bool fell; /* the link, since BMSR was read */
-    uint32_t ee_in, ee_in_bits, ee_out, ee_out_bits, ee_addr;
+    struct eeprom eeprom;
     struct e1000_context context[2]; /* [1]: of segmentation */
     struct e1000_tx tx;
     bool throttled;         /* an interrupt waits for the end of ITR's interval */
     struct timer throttle;  /* its end */
     struct timer rx_delay, rx_absolute, tx_delay, tx_absolute;
+    uint32_t tx_untold; /* descriptors that were done since the tx_delay began */
     struct timer autoneg;
     /* wires and derived */
     struct clock *clock;
     struct net *net;
     uint8_t mac[6];
-    uint16_t eeprom[EEPROM_WORDS];
     struct timer tx_more; /* the rest of a very long queue */
     bool sending, up;
     struct io_region memory, io, rom;
@@ -123,11 +126,14 @@ void e1000_count(struct e1000 *s, unsigned stat, uint64_t n);
 void e1000_count64(struct e1000 *s, unsigned stat, uint64_t n);
 /* The statistics of n frames of `len` bytes each, without FCS. */
 void e1000_count_frame(struct e1000 *s, bool tx, const uint8_t *dest, size_t len, unsigned n);
-/* A cause after a delay (units of 1.024 us), or at once without one. */
-void e1000_delay(struct timer *delay, struct timer *absolute, uint32_t wait, uint32_t limit);
+/* A cause after a delay of `wait` ns, which begins anew each time but for `limit` ns at most (0:
+ * for ever). */
+void e1000_delay(struct timer *delay, struct timer *absolute, uint64_t wait, uint64_t limit);
+/* A descriptor is done whose driver wants to know soon, but not at once (IDE). */
+void e1000_tx_note(struct e1000 *s);
 
 /* e1000_phy.c: the EEPROM, and the PHY behind MDIC */
-void e1000_eeprom_init(struct e1000 *s);
+void e1000_eeprom_burn(struct e1000 *s); /* as it leaves the factory */
 void e1000_eecd_write(struct e1000 *s, uint32_t val);
 uint32_t e1000_eecd_read(const struct e1000 *s);
 void e1000_eerd_write(struct e1000 *s, uint32_t val);

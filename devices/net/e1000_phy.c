@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * 82540EM: the serial EEPROM, a 93C46 of 64 words (manual, 5.3 to 5.6), and the PHY, an M88E1011
- * behind MDIC (8.1, 13.4.8, 13.5). Not modelled: writing the EEPROM (it is write-protected:
- * commands are taken and nothing changes), the PHY's interrupt, its further pages.
+ * behind MDIC (8.1, 13.4.8, 13.5). Not modelled: the PHY's interrupt, its further pages. What a
+ * driver writes into the EEPROM is gone with the next power-on.
  */
+#include <string.h>
+
 #include "core/bits.h"
 #include "net/e1000_chip.h"
 
@@ -14,9 +16,9 @@ enum { /* 13.4.3 */
     EECD_REQ = 0x40, EECD_GNT = 0x80, EECD_PRES = 0x100,
 };
 enum { EERD_START = 0x01, EERD_DONE = 0x10, EERD_ADDR_SHIFT = 8, EERD_DATA_SHIFT = 16 };
-enum { EE_CHECKSUM = 0x3f, EE_SUM = 0xbaba, EE_COMMAND_BITS = 9, EE_READ = 2 };
+enum { EE_CHECKSUM = 0x3f, EE_SUM = 0xbaba };
 
-void e1000_eeprom_init(struct e1000 *s) {
+void e1000_eeprom_burn(struct e1000 *s) {
     /* table 5-2, the words that this board has */
     static const struct {
         uint8_t at;
@@ -28,65 +30,33 @@ void e1000_eeprom_init(struct e1000 *s) {
         {0x0f, 0x3040}, /* flow control in both directions */
         {0x10, 0x0008}, {0x2f, 0x0602}, /* LEDs */
     };
-    uint16_t sum = 0;
+    uint16_t sum = 0, *ee = s->eeprom.words;
+    memset(ee, 0, sizeof(s->eeprom.words));
     for (unsigned i = 0; i < 3; i++)
-        s->eeprom[i] = load_le16(s->mac + 2 * i);
+        ee[i] = load_le16(s->mac + 2 * i);
     for (unsigned i = 0; i < ARRAY_LEN(words); i++)
-        s->eeprom[words[i].at] = words[i].val;
+        ee[words[i].at] = words[i].val;
     for (unsigned i = 0; i < EE_CHECKSUM; i++)
-        sum = (uint16_t)(sum + s->eeprom[i]);
-    s->eeprom[EE_CHECKSUM] = (uint16_t)(EE_SUM - sum);
+        sum = (uint16_t)(sum + ee[i]);
+    ee[EE_CHECKSUM] = (uint16_t)(EE_SUM - sum);
 }
 
 void e1000_eerd_write(struct e1000 *s, uint32_t val) {
     if (!(val & EERD_START))
         return;
     unsigned addr = val >> EERD_ADDR_SHIFT & 0xff;
-    uint32_t word = addr < EEPROM_WORDS ? s->eeprom[addr] : 0;
+    uint32_t word = addr < EEPROM_WORDS ? s->eeprom.words[addr] : 0;
     s->eerd = (addr << EERD_ADDR_SHIFT) | word << EERD_DATA_SHIFT | EERD_DONE;
 }
 
-/* A command is complete: start bit, two bits of opcode, six of address. */
-static void ee_command(struct e1000 *s) {
-    s->ee_addr = s->ee_in & (EEPROM_WORDS - 1);
-    if ((s->ee_in >> 6 & 3) != EE_READ)
-        return;
-    s->ee_out = s->eeprom[s->ee_addr];
-    s->ee_out_bits = 17; /* a zero goes before the word */
-}
-
-static void ee_clock(struct e1000 *s, bool di) {
-    if (s->ee_out_bits) {
-        /* goes on with the next word as long as there is a clock */
-        if (--s->ee_out_bits == 0) {
-            s->ee_addr = (s->ee_addr + 1) & (EEPROM_WORDS - 1);
-            s->ee_out = s->eeprom[s->ee_addr];
-            s->ee_out_bits = 16;
-        }
-        return;
-    }
-    if (!s->ee_in_bits && !di)
-        return; /* waits for the start bit */
-    if (s->ee_in_bits < EE_COMMAND_BITS + 16) {
-        s->ee_in = s->ee_in << 1 | di;
-        if (++s->ee_in_bits == EE_COMMAND_BITS)
-            ee_command(s);
-    }
-}
-
 void e1000_eecd_write(struct e1000 *s, uint32_t val) {
-    uint32_t old = s->eecd;
     s->eecd = val & (EECD_SK | EECD_CS | EECD_DI | EECD_FWE | EECD_REQ);
-    if (!(val & EECD_CS))
-        s->ee_in = s->ee_in_bits = s->ee_out = s->ee_out_bits = 0;
-    else if (val & ~old & EECD_SK)
-        ee_clock(s, val & EECD_DI);
+    eeprom_wires(&s->eeprom, val & EECD_CS, val & EECD_SK, val & EECD_DI);
 }
 
 uint32_t e1000_eecd_read(const struct e1000 *s) {
-    /* DO idles high: ready */
-    bool high = !s->ee_out_bits || (s->ee_out_bits <= 16 && s->ee_out >> (s->ee_out_bits - 1) & 1);
-    return s->eecd | EECD_PRES | (high ? EECD_DO : 0) | (s->eecd & EECD_REQ ? EECD_GNT : 0);
+    return s->eecd | EECD_PRES | (s->eeprom.data_out ? EECD_DO : 0) |
+           (s->eecd & EECD_REQ ? EECD_GNT : 0);
 }
 
 /* ---- the PHY ---- */

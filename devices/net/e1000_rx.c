@@ -17,7 +17,7 @@ enum { /* 3.2.3.1, 3.2.3.2 */
     RX_IXSM = 0x04, RX_VP = 0x08, RX_TCPCS = 0x20, RX_IPCS = 0x40, RX_PIF = 0x80,
     RX_TCPE = 0x20, RX_IPE = 0x40,
 };
-enum { HEAD = NET_HEADER + NET_TAG, BATCH = 64, BUFFERS = 65 /* 16 KiB in 256s, and FCS */ };
+enum { HEAD = NET_HEADER + NET_TAG, BATCH = 64, BUFFERS = 64 /* 16 KiB in 256s */ };
 enum { ETH_PAUSE = 0x8808 };
 
 struct arrival {
@@ -108,13 +108,16 @@ static bool is_wanted(struct e1000 *s, const uint8_t *head, size_t len, bool *in
 
 /* ---- a frame into buffers ---- */
 
-/* The buffers of the next descriptors, enough for the longest frame allowed, as one list. */
+/*
+ * The buffers of the next descriptors, enough for the longest frame allowed, as one list, and no
+ * more of them than that: Linux' driver knows that without LPE no frame is longer than 1522 bytes,
+ * and gives buffers of that length where RCTL says 2048.
+ */
 static void gather(struct e1000 *s, struct arrival *a) {
     uint8_t desc[BUFFERS][DESCRIPTOR];
     uint64_t ring = ((uint64_t)s->rdbah << 32 | s->rdbal) & ~UINT64_C(15);
     uint32_t size = buffer_size(s), max = s->rctl & RCTL_LPE ? JUMBO_MAX : FRAME_MAX;
-    unsigned want = MIN(MIN((max + FCS + size - 1) / size, free_descriptors(s)),
-                        (uint32_t)BUFFERS);
+    unsigned want = MIN(MIN((max + size - 1) / size, free_descriptors(s)), (uint32_t)BUFFERS);
     unsigned first = MIN(want, ring_size(s) - s->rdh);
     dma_read(&s->pci.dma, ring + (uint64_t)s->rdh * DESCRIPTOR, desc, first * DESCRIPTOR);
     if (want > first)
@@ -123,8 +126,9 @@ static void gather(struct e1000 *s, struct arrival *a) {
     a->sg.len = 0;
     for (unsigned i = 0; i < want; i++) {
         uint64_t addr = load_le64(desc[i]);
+        size_t len = MIN((size_t)size, max - a->sg.len);
         a->fill[i] = addr ? size : 0; /* 3.2.3: a null descriptor has no buffer */
-        if (addr && dma_sg_add(&s->pci.dma, &a->sg, addr, size, true) < size)
+        if (addr && dma_sg_add(&s->pci.dma, &a->sg, addr, len, true) < len)
             break;
         a->buffers++;
     }
@@ -140,18 +144,6 @@ static void strip_tag(struct arrival *a) {
     }
     dma_sg_fill(&a->sg, 12, a->head + 16, 2);
     a->len -= NET_TAG;
-}
-
-/* The checksum that the link left undone; then all of them are right. */
-static void complete_sum(struct arrival *a) {
-    size_t at = (size_t)a->meta.csum_start + a->meta.csum_offset;
-    uint8_t sum[2];
-    if (at + 2 > a->len)
-        return;
-    uint16_t v = (uint16_t)~net_iov_sum(0, a->sg.iov, a->sg.n, a->meta.csum_start,
-                                        a->len - a->meta.csum_start);
-    store_be16(sum, v ? v : 0xffff);
-    dma_sg_fill(&a->sg, at, sum, sizeof(sum));
 }
 
 /* Status in the low byte, errors in the next. */
@@ -223,7 +215,7 @@ static bool deliver(struct e1000 *s, struct arrival *a) {
         return false;
     }
     if (a->meta.flags & NET_META_CSUM)
-        complete_sum(a);
+        net_complete_sum(a->sg.iov, a->sg.n, a->len, &a->meta);
     status = checksum_status(s, a);
     if (s->ctrl & CTRL_VME && is_tagged(s, a->head, a->len)) {
         tag = load_be16(a->head + 14);
@@ -246,7 +238,8 @@ static void tell(struct e1000 *s, size_t smallest) {
     if (smallest <= (s->rsrpd & 0xfff))
         causes |= CAUSE_SRPD;
     if (s->rdtr & 0xffff)
-        e1000_delay(&s->rx_delay, &s->rx_absolute, s->rdtr & 0xffff, s->radv & 0xffff);
+        e1000_delay(&s->rx_delay, &s->rx_absolute, (s->rdtr & 0xffff) * DELAY_UNIT,
+                    (s->radv & 0xffff) * DELAY_UNIT);
     else
         causes |= CAUSE_RXT0;
     if (causes)

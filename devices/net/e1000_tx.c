@@ -250,7 +250,7 @@ static void finish(struct e1000 *s, uint8_t status, uint32_t *causes) {
         __atomic_thread_fence(__ATOMIC_RELEASE);
         dma_write(&s->pci.dma, ring(s) + (uint64_t)s->tdh * DESCRIPTOR + STATUS_BYTE, &done, 1);
         if (s->tx.cmd & CMD_IDE && s->tidv & 0xffff)
-            e1000_delay(&s->tx_delay, &s->tx_absolute, s->tidv & 0xffff, s->tadv & 0xffff);
+            e1000_tx_note(s);
         else
             *causes |= CAUSE_TXDW;
     }
@@ -348,6 +348,6 @@ void e1000_tx_resume(void *dev) {
     s->sending = false;
     if (!went)
         return;
-    e1000_cause(s, causes);
+    tell(s, causes);
     e1000_tx_go(s);
 }

@@ -56,12 +56,43 @@ static const struct field fields[] = {
     F_ARRAY_MAX(struct rtl8139, ring_next, RING - 1), F_MAX(struct rtl8139, rx_next, RING - 1),
     F_MAX(struct rtl8139, polled, 3), F(struct rtl8139, tx_waits), F(struct rtl8139, rx_starved),
     F(struct rtl8139, segment), F_MAX(struct rtl8139, patience, NS_PER_SEC),
+    F_MAX(struct rtl8139, untold, RING), F_TIMER(struct rtl8139, hold),
     F_TIMER(struct rtl8139, retry), F_TIMER(struct rtl8139, counter),
     F_TIMER(struct rtl8139, timeout), F_END
 };
 
+/* ---- interrupts ---- */
+
+static bool line(const struct rtl8139 *s) {
+    unsigned wanted = s->isr & s->imr;
+    return wanted & ~(unsigned)INT_TOK || (wanted && !timer_is_on(&s->hold));
+}
+
 void rtl8139_update_irq(struct rtl8139 *s) {
-    pci_irq(&s->pci, s->isr & s->imr);
+    if (!(s->isr & s->imr & INT_TOK))
+        timer_off(&s->hold);
+    pci_irq(&s->pci, line(s));
+}
+
+/*
+ * What a driver has sent is of no hurry to it, unless it has no descriptor left, and an interrupt
+ * costs it as much as several frames: it comes when two long frames would have gone over the wire,
+ * or with any other. ISR says it at once to those that look.
+ */
+void rtl8139_sent(struct rtl8139 *s) {
+    enum { HOLD = 250000 };
+    unsigned many = s->cpcr & CPCR_TX ? RING / 2 : 2;
+    bool first = !(s->isr & INT_TOK);
+    s->isr |= INT_TOK;
+    s->untold = first ? 1 : MIN(s->untold + 1, (uint32_t)RING);
+    if (s->untold >= many)
+        timer_off(&s->hold);
+    else if (first && s->imr & INT_TOK && !s->pci.intx)
+        timer_after(&s->hold, HOLD);
+}
+
+static void held(void *dev) {
+    rtl8139_update_irq(dev);
 }
 
 static bool link_up(const struct rtl8139 *s) {
@@ -158,6 +189,8 @@ static void soft_reset(struct rtl8139 *s) {
     s->tx_waits = s->rx_starved = false;
     s->segment = s->patience = 0;
     timer_off(&s->retry);
+    timer_off(&s->hold);
+    s->untold = 0;
     s->msr = MSR_TXFCE | MSR_RXFCE;
     timer_off(&s->resume);
     restart_counter(s);
@@ -473,7 +506,8 @@ static bool rtl8139_loaded(void *dev, char *why, size_t why_len) {
     pci_loaded(&s->pci);
     timer_restore(&s->timeout);
     timer_restore(&s->retry);
-    pci_irq_restore(&s->pci, s->isr & s->imr);
+    timer_restore(&s->hold);
+    pci_irq_restore(&s->pci, line(s));
     if (s->tx_waits)
         timer_after(&s->resume, 0);
     rtl8139_listen(s);
@@ -489,6 +523,7 @@ static void rtl8139_free(void *dev) {
     timer_off(&s->timeout);
     timer_off(&s->resume);
     timer_off(&s->retry);
+    timer_off(&s->hold);
     pci_remove(&s->pci);
     mem_free(s);
 }
@@ -513,6 +548,7 @@ void *rtl8139_new(const struct nic_pins *pins) {
     timer_init(&s->timeout, pins->clock, timed_out, s);
     timer_init(&s->retry, pins->clock, rtl8139_look_again, s);
     timer_init(&s->resume, pins->clock, resume, s);
+    timer_init(&s->hold, pins->clock, held, s);
     pci_init(&s->pci, "rtl8139", &id, s);
     s->pci.qdev_id = pins->qdev_id;
     s->pci.config_wrote = config_wrote;

@@ -77,6 +77,8 @@ struct rtl8139 {
     uint32_t segment;         /* of a long frame, where the link had no room */
     uint32_t patience;        /* ns until an empty ring is looked at without being told; 0: it is
                                * not empty */
+    uint32_t untold;          /* frames that were sent since ISR.TOK was set */
+    struct timer hold;        /* until then the line does not rise for ISR.TOK alone */
     struct timer retry;
     struct timer counter;     /* TCTR: when it will have counted COUNTER_SPAN; never queued */
     /* wires and derived */
@@ -89,6 +91,7 @@ struct rtl8139 {
 };
 
 void rtl8139_update_irq(struct rtl8139 *s);
+void rtl8139_sent(struct rtl8139 *s); /* a frame: sets ISR.TOK */
 static inline void rtl8139_raise(struct rtl8139 *s, unsigned bits) {
     s->isr |= (uint16_t)bits;
     rtl8139_update_irq(s);

@@ -38,7 +38,7 @@ static bool send(struct rtl8139 *s, const struct iovec *iov, unsigned n,
 
 static void sent_one(struct rtl8139 *s) {
     s->tally.tx_ok++;
-    s->isr |= INT_TOK;
+    rtl8139_sent(s);
 }
 
 /* ---- four descriptors in registers ---- */

@@ -57,6 +57,27 @@ uint16_t net_pseudo_sum(const struct iovec *iov, unsigned n, const struct net_la
 enum { NET_SUM_IP = 1, NET_SUM_IP_BAD = 2, NET_SUM_L4 = 4, NET_SUM_L4_BAD = 8 };
 unsigned net_verify(const struct iovec *iov, unsigned n, const struct net_layout *layout);
 
+/* ---- segments ---- */
+
+/* A long TCP frame that is to be cut: what all of its segments share. */
+struct net_segments {
+    struct net_layout layout;
+    unsigned header, mss, segments; /* bytes up to the payload, and of it in each */
+    size_t payload;
+    uint8_t bytes[NET_HEADERS_MAX];
+};
+
+/* A frame of `len` bytes at the beginning of the list. False: it contradicts its meta. */
+bool net_segments_begin(struct net_segments *t, const struct iovec *iov, unsigned n, size_t len,
+                        const struct net_meta *meta);
+/* The headers of a segment, with all checksums, for `len` bytes of payload in the list. */
+void net_segment(const struct net_segments *t, unsigned segment, uint8_t *headers,
+                 const struct iovec *payload, unsigned count, size_t len);
+
+/* The checksum that is undone in `meta`, put where it belongs. */
+void net_complete_sum(const struct iovec *iov, unsigned n, size_t len,
+                      const struct net_meta *meta);
+
 /* ---- sending what the link may not be able to do ---- */
 
 /*

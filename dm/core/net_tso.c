@@ -18,6 +18,16 @@ static uint16_t finish(uint16_t sum) {
     return v ? v : 0xffff; /* RFC 768: 0 would mean none; equal for TCP */
 }
 
+void net_complete_sum(const struct iovec *iov, unsigned n, size_t len,
+                      const struct net_meta *meta) {
+    size_t at = (size_t)meta->csum_start + meta->csum_offset;
+    uint8_t sum[2];
+    if (at + 2 > len)
+        return;
+    store_be16(sum, finish(net_iov_sum(0, iov, n, meta->csum_start, len - meta->csum_start)));
+    net_iov_fill(iov, n, at, sum, sizeof(sum));
+}
+
 /* The frame with two of its bytes replaced. */
 static bool send_sum(struct net *net, const struct iovec *iov, unsigned n,
                      const struct net_meta *meta) {
@@ -37,16 +47,8 @@ static bool send_sum(struct net *net, const struct iovec *iov, unsigned n,
 
 /* ---- segments ---- */
 
-struct tso {
-    struct net_layout layout;
-    unsigned header, mss, segments;
-    size_t payload;
-    uint8_t bytes[NET_HEADERS_MAX];
-};
-
-static bool tso_begin(struct tso *t, const struct iovec *iov, unsigned n,
-                      const struct net_meta *meta) {
-    size_t len = net_iov_len(iov, n);
+bool net_segments_begin(struct net_segments *t, const struct iovec *iov, unsigned n, size_t len,
+                        const struct net_meta *meta) {
     unsigned type = meta->gso_type & (unsigned)~NET_GSO_ECN;
     if (!net_layout(iov, n, &t->layout) || !t->layout.l4_header || !meta->gso_size)
         return false;
@@ -63,7 +65,7 @@ static bool tso_begin(struct tso *t, const struct iovec *iov, unsigned n,
     return true;
 }
 
-static void put_ip(struct tso *t, uint8_t *h, unsigned segment, size_t packet) {
+static void put_ip(const struct net_segments *t, uint8_t *h, unsigned segment, size_t packet) {
     uint8_t *ip = h + t->layout.l3;
     if (t->layout.ip == 6) {
         store_be16(ip + 4, (uint16_t)(packet - 40));
@@ -76,7 +78,7 @@ static void put_ip(struct tso *t, uint8_t *h, unsigned segment, size_t packet) {
 }
 
 /* RFC 793, 3.1: the last segment has FIN and PSH, the first CWR (RFC 3168, 6.1.2). */
-static void put_tcp(struct tso *t, uint8_t *h, unsigned segment) {
+static void put_tcp(const struct net_segments *t, uint8_t *h, unsigned segment) {
     uint8_t *tcp = h + t->layout.l4;
     store_be32(tcp + 4, load_be32(tcp + 4) + segment * t->mss);
     if (segment + 1 < t->segments)
@@ -85,9 +87,8 @@ static void put_tcp(struct tso *t, uint8_t *h, unsigned segment) {
         tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
 }
 
-/* The headers of one segment with `len` bytes of payload in data, and the whole as a list. */
-static unsigned make_segment(struct tso *t, unsigned segment, size_t len, uint8_t *h,
-                             struct iovec *data, unsigned count) {
+void net_segment(const struct net_segments *t, unsigned segment, uint8_t *h,
+                 const struct iovec *payload, unsigned count, size_t len) {
     size_t l4 = t->layout.l4_header + len;
     memcpy(h, t->bytes, t->header);
     put_ip(t, h, segment, t->header - t->layout.l3 + len);
@@ -96,15 +97,13 @@ static unsigned make_segment(struct tso *t, unsigned segment, size_t len, uint8_
     store_be16(tcp + 16, 0);
     struct iovec headers = {h, t->header};
     uint16_t sum = net_sum(net_pseudo_sum(&headers, 1, &t->layout, l4), tcp, t->layout.l4_header);
-    store_be16(tcp + 16, finish(net_iov_sum(sum, data + 1, count, 0, len)));
-    data[0] = headers;
-    return count + 1;
+    store_be16(tcp + 16, finish(net_iov_sum(sum, payload, count, 0, len)));
 }
 
 static bool send_segments(struct net *net, const struct iovec *iov, unsigned n,
                           const struct net_meta *meta, unsigned *segment) {
-    struct tso t;
-    if (n > NET_IOVS || !tso_begin(&t, iov, n, meta)) {
+    struct net_segments t;
+    if (n > NET_IOVS || !net_segments_begin(&t, iov, n, net_iov_len(iov, n), meta)) {
         net->stats.tx_dropped++;
         return true;
     }
@@ -113,7 +112,9 @@ static bool send_segments(struct net *net, const struct iovec *iov, unsigned n,
         uint8_t h[NET_HEADERS_MAX];
         size_t off = (size_t)*segment * t.mss, len = MIN((size_t)t.mss, t.payload - off);
         unsigned count = net_iov_slice(out + 1, NET_IOVS, iov, n, t.header + off, len, NULL);
-        if (!net_send(net, out, make_segment(&t, *segment, len, h, out, count), NULL))
+        net_segment(&t, *segment, h, out + 1, count, len);
+        out[0] = (struct iovec){h, t.header};
+        if (!net_send(net, out, count + 1, NULL))
             return false;
     }
     return true;

@@ -2,7 +2,10 @@
 /*
  * A Linux tap (Documentation/networking/tuntap.rst). With IFF_VNET_HDR each frame has a struct
  * virtio_net_hdr in front, so that checksums and segmentation of a guest's long frames are left to
- * the kernel, which leaves them to the hardware or to nobody. See net.h.
+ * the kernel, which leaves them to the hardware or to nobody. The other way frames come as long and
+ * as undone as dom0 has them: what the NIC does not take so is cut and summed here. One read for
+ * forty frames is worth more than what that costs. For the same reason segments that a guest sends
+ * at one go are joined, and written when the turn of the loop ends. See net.h.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,14 +21,26 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/net_frame.h"
+#include "core/net_join.h"
 #include "net.h"
 
 struct tap {
     struct net net;
     struct loop *loop;
     struct loop_fd fd;
-    bool vnet;        /* a struct net_meta is in front of each frame */
-    uint8_t spill[NET_FRAME_MAX]; /* of a frame longer than what its NIC has room for */
+    bool vnet;         /* a struct net_meta is in front of each frame */
+    unsigned accepted; /* offloads */
+    /* a long frame that goes to its NIC in segments: which is the next, and the payload left */
+    struct net_segments cut;
+    unsigned segment;
+    const uint8_t *rest;
+    size_t left;
+    struct loop_task more;
+    /* what the NIC had no room for; in front of it goes what it had room for, but not at once */
+    uint8_t spill[2 * NET_FRAME_MAX];
+    struct net_join join; /* what is to be written */
+    struct loop_task flush;
+    struct loop_task gone;
 };
 
 static_assert(sizeof(struct net_meta) == 10, "struct virtio_net_hdr");
@@ -39,15 +54,12 @@ static void watch(struct tap *tap, unsigned event, bool on) {
     loop_change(tap->loop, &tap->fd, on ? events | event : events & ~event);
 }
 
-static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
-                     const struct net_meta *meta) {
+/* ---- sending ---- */
+
+/* False: no room now, `sendable` follows. */
+static bool put(struct tap *tap, const struct iovec *iov, unsigned n, const struct net_meta *meta) {
     static const struct net_meta plain;
-    struct tap *tap = tap_of(net);
     struct iovec out[1 + NET_IOVS];
-    if (n > NET_IOVS) {
-        net->stats.tx_dropped++;
-        return true;
-    }
     if (tap->vnet) {
         out[0] = (struct iovec){(void *)(uintptr_t)(meta ? meta : &plain), sizeof(plain)};
         memcpy(out + 1, iov, n * sizeof(*iov));
@@ -61,8 +73,112 @@ static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
         return false;
     }
     /* not up yet, or a frame that the kernel does not believe in */
-    net->stats.tx_dropped++;
+    tap->net.stats.tx_dropped++;
     return true;
+}
+
+static bool flush(struct tap *tap) {
+    struct net_meta meta;
+    struct iovec all = {tap->join.bytes, tap->join.len};
+    if (!tap->join.segments)
+        return true;
+    net_join_finish(&tap->join, &meta);
+    if (!put(tap, &all, 1, &meta))
+        return false;
+    tap->join.segments = 0;
+    return true;
+}
+
+static void flush_task(void *arg) {
+    flush(arg);
+}
+
+/* True: the frame is taken, and goes out when the turn ends, or nothing more can follow it. */
+static bool join(struct tap *tap, const struct iovec *iov, unsigned n,
+                 const struct net_meta *meta) {
+    if (!tap->vnet || (meta && (meta->flags || meta->gso_type)) ||
+        net_iov_len(iov, n) < NET_JOIN_MIN || !net_join_add(&tap->join, iov, n))
+        return false;
+    if (tap->join.ended)
+        flush(tap);
+    else
+        loop_defer(tap->loop, &tap->flush);
+    return true;
+}
+
+static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
+                     const struct net_meta *meta) {
+    struct tap *tap = tap_of(net);
+    if (n > NET_IOVS) {
+        net->stats.tx_dropped++;
+        return true;
+    }
+    bool waiting = tap->join.segments;
+    if (join(tap, iov, n, meta))
+        return true;
+    if (waiting && !flush(tap))
+        return false;
+    return (waiting && join(tap, iov, n, meta)) || put(tap, iov, n, meta);
+}
+
+/* ---- receiving ---- */
+
+static unsigned undone(const struct net_meta *meta) {
+    unsigned type = meta->gso_type & (unsigned)~NET_GSO_ECN;
+    return type == NET_GSO_TCP4 ? NET_TSO4 : type == NET_GSO_TCP6 ? NET_TSO6 : 0;
+}
+
+static size_t next_segment(struct tap *tap, const struct iovec *iov, unsigned n,
+                           struct net_meta *meta) {
+    uint8_t h[NET_HEADERS_MAX];
+    size_t len = MIN(tap->left, (size_t)tap->cut.mss);
+    const uint8_t *payload = tap->rest;
+    struct iovec data = {(uint8_t *)(uintptr_t)payload, len};
+    tap->rest += len;
+    tap->left -= len;
+    if (n) {
+        net_segment(&tap->cut, tap->segment, h, &data, 1, len);
+        net_iov_fill(iov, n, 0, h, tap->cut.header);
+        net_iov_fill(iov, n, tap->cut.header, payload, len);
+    }
+    tap->segment++;
+    *meta = (struct net_meta){.flags = NET_META_VALID};
+    return tap->cut.header + len;
+}
+
+/* The frame of `len` bytes is in the list, whose last part is `spill`. Its first segment stays
+ * where it is, the rest goes together for the next. */
+static size_t first_segment(struct tap *tap, const struct iovec *list, unsigned n, size_t len,
+                            struct net_meta *meta) {
+    struct iovec data[NET_IOVS + 1];
+    uint8_t h[NET_HEADERS_MAX], *spill = tap->spill + NET_FRAME_MAX;
+    size_t direct = MIN(net_iov_len(list, n - 1), len), payload;
+    if (direct > NET_FRAME_MAX || !net_segments_begin(&tap->cut, list, n, len, meta))
+        return len;
+    size_t first = MIN((size_t)tap->cut.header + tap->cut.mss, len);
+    unsigned count = net_iov_slice(data, NET_IOVS + 1, list, n, tap->cut.header,
+                                   first - tap->cut.header, &payload);
+    net_segment(&tap->cut, 0, h, data, count, payload);
+    net_iov_fill(list, n, 0, h, tap->cut.header);
+    tap->segment = 1;
+    tap->left = len - first;
+    tap->rest = spill + first - direct;
+    if (direct > first)
+        net_iov_fetch(list, n, first, spill - (direct - first), direct - first);
+    *meta = (struct net_meta){.flags = NET_META_VALID};
+    return first;
+}
+
+/* What the NIC doesn't take undone is done. */
+static size_t finish(struct tap *tap, const struct iovec *list, unsigned n, size_t len,
+                     struct net_meta *meta) {
+    if (undone(meta) & ~tap->accepted)
+        return first_segment(tap, list, n, len, meta);
+    if (!(meta->flags & NET_META_CSUM) || tap->accepted & NET_CSUM)
+        return len;
+    net_complete_sum(list, n, len, meta);
+    *meta = (struct net_meta){.flags = NET_META_VALID};
+    return len;
 }
 
 static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
@@ -72,37 +188,64 @@ static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
     struct net_meta unwanted;
     unsigned at = 0;
     meta = meta ? meta : &unwanted;
+    if (tap->left)
+        return next_segment(tap, iov, n, meta);
     *meta = (struct net_meta){0};
     if (n > NET_IOVS)
         n = NET_IOVS;
     if (tap->vnet)
         in[at++] = (struct iovec){meta, sizeof(*meta)};
-    memcpy(in + at, iov, n * sizeof(*iov));
-    at += n;
-    in[at++] = (struct iovec){tap->spill, sizeof(tap->spill)};
+    for (unsigned i = 0; i < n; i++)
+        in[at++] = iov[i];
+    in[at++] = (struct iovec){tap->spill + NET_FRAME_MAX, NET_FRAME_MAX};
     ssize_t got = readv(tap->fd.fd, in, (int)at);
     size_t header = tap->vnet ? sizeof(*meta) : 0;
-    return got > (ssize_t)header ? (size_t)got - header : 0;
+    if (got < 0 && errno == EBADFD)
+        loop_defer(tap->loop, &tap->gone);
+    if (got <= (ssize_t)header)
+        return 0;
+    size_t len = (size_t)got - header;
+    return tap->vnet && n ? finish(tap, in + 1, n + 1, len, meta) : len;
+}
+
+/* Somebody has deleted the interface: as if the cable were cut. */
+static void gone(void *arg) {
+    struct tap *tap = arg;
+    log_warn("netdev %s: its interface is gone from the host", tap->net.id);
+    net_set_link(&tap->net, false);
+}
+
+/* The NIC takes more, and has not had all segments of a frame that came before. */
+static void go_on(struct tap *tap) {
+    if (tap->left && tap->net.listening)
+        loop_defer(tap->loop, &tap->more);
+}
+
+static void more_segments(void *arg) {
+    struct tap *tap = arg;
+    if (tap->left)
+        net_arrived(&tap->net);
+    go_on(tap);
 }
 
 static void tap_listen(struct net *net, bool on) {
-    watch(tap_of(net), LOOP_READ, on);
+    struct tap *tap = tap_of(net);
+    watch(tap, LOOP_READ, on);
+    go_on(tap);
 }
 
 static void tap_accept(struct net *net, unsigned offloads) {
-    struct tap *tap = tap_of(net);
-    unsigned long flags = (offloads & NET_CSUM ? TUN_F_CSUM : 0) |
-                          (offloads & NET_TSO4 ? TUN_F_TSO4 : 0) |
-                          (offloads & NET_TSO6 ? TUN_F_TSO6 : 0) |
-                          (offloads & NET_ECN ? TUN_F_TSO_ECN : 0);
-    if (tap->vnet && ioctl(tap->fd.fd, TUNSETOFFLOAD, flags))
-        log_warn("netdev %s: the tap's offloads can't be set to %#lx: %s", net->id, flags,
-                 strerror(errno));
+    tap_of(net)->accepted = offloads;
 }
 
 static void tap_close(struct net *net) {
     struct tap *tap = tap_of(net);
+    loop_cancel(tap->loop, &tap->more);
+    loop_cancel(tap->loop, &tap->flush);
+    loop_cancel(tap->loop, &tap->gone);
+    flush(tap);
     loop_remove(tap->loop, &tap->fd);
+    tap->left = tap->join.segments = 0;
     close(tap->fd.fd);
     tap->fd.fd = -1;
 }
@@ -118,10 +261,12 @@ static void tap_ready(void *arg, unsigned events) {
     struct tap *tap = arg;
     if (events & LOOP_WRITE && tap->fd.events & LOOP_WRITE) {
         watch(tap, LOOP_WRITE, false);
-        net_sendable(&tap->net);
+        if (flush(tap))
+            net_sendable(&tap->net);
     }
     if (events & LOOP_READ)
         net_arrived(&tap->net);
+    go_on(tap);
 }
 
 /* A descriptor of a tap that is ours; *vnet says how it was made. -1 with `why`. */
@@ -175,11 +320,16 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     struct tap *tap = mem_new(sizeof(*tap));
     *tap = (struct tap){.loop = loop, .vnet = vnet, .fd = {.fd = fd, .ready = tap_ready}};
     tap->fd.arg = tap;
+    tap->more = (struct loop_task){.run = more_segments, .arg = tap};
+    tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
+    tap->gone = (struct loop_task){.run = gone, .arg = tap};
     tap->net = (struct net){.ops = &tap_ops, .id = id, .link_up = true};
     if (vnet) {
         ioctl(fd, TUNSETVNETHDRSZ, &size);
         tap->net.offloads = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
-        tap_accept(&tap->net, 0);
+        if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 |
+                                                     TUN_F_TSO_ECN)))
+            log_warn("netdev %s: the tap's offloads can't be set: %s", id, strerror(errno));
     }
     loop_add(loop, &tap->fd);
     return &tap->net;

@@ -8,6 +8,7 @@
 
 #include "core/bits.h"
 #include "core/net_frame.h"
+#include "core/net_join.h"
 #include "fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -45,6 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     play(net, iov, 2, &meta);
     if (net_prepare_tso(a, cut, load_le16(bytes + 12), meta.gso_size, &meta))
         play(net, iov, 2, &meta);
+    static struct net_join joined;
+    joined.segments = 0;
+    for (unsigned i = 0; i < 3; i++)
+        net_join_add(&joined, iov + i % 2, i == 2 ? 2 : 1);
+    net_join_finish(&joined, &meta);
     free(a);
     free(b);
     fixture_done(&fx);

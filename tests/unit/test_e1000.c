@@ -427,11 +427,63 @@ static void test_tx_delay(void **arg) {
     kick(w);
     assert_int_equal(sent(w, f, NULL), 100);
     assert_false(w->fx.intx[3][0]);
-    fixture_sleep(&w->fx, 8 * 1024);
+    fixture_sleep(&w->fx, 249999); /* TIDV is taken as no less than that */
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 1);
     assert_true(w->fx.intx[3][0]);
     assert_int_equal(rd(w, 0xc0) & 1, 1);
+    wr(w, 0x3820, 1000); /* what is more is what the register says */
+    legacy(w, TX_DATA, 100, 0x8b, 0, 0, 0);
+    kick(w);
+    sent(w, f, NULL);
+    fixture_sleep(&w->fx, 1023999);
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 1);
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
     legacy(w, TX_DATA, 100, 0x0b, 0, 0, 0); /* at once */
     kick(w);
+    assert_true(w->fx.intx[3][0]);
+}
+
+static void send_delayed(struct world *w) {
+    legacy(w, TX_DATA, 100, 0x8b, 0, 0, 0);
+    kick(w);
+}
+
+/* A delayed TXDW is seen by whoever looks, comes with any other interrupt, when the ring gets
+ * full, and wakes nobody while it is masked. */
+static void test_tx_delay_ends(void **arg) {
+    struct world *w = *arg;
+    wr(w, 0x3820, 8);
+    wr(w, 0xd0, 0x81);
+    send_delayed(w);
+    assert_int_equal(rd(w, 0xc0) & 1, 1);
+    fixture_sleep(&w->fx, 1000000);
+    assert_false(w->fx.intx[3][0]); /* it was seen */
+    send_delayed(w);
+    wr(w, 0xc8, 0x80);
+    assert_true(w->fx.intx[3][0]);
+    assert_int_equal(rd(w, 0xc0) & 0x81, 0x81);
+    assert_true(clock_next(w->fx.clock) == TIMER_NEVER);
+    for (unsigned i = 0; i < RING / 2; i++) {
+        assert_false(w->fx.intx[3][0]);
+        send_delayed(w);
+    }
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
+    wr(w, 0xd8, 1);
+    send_delayed(w);
+    assert_true(clock_next(w->fx.clock) == TIMER_NEVER);
+    fixture_sleep(&w->fx, 1000000);
+    wr(w, 0xd0, 1);
+    assert_true(w->fx.intx[3][0]);
+    rd(w, 0xc0);
+    wr(w, 0xd8, 1);
+    send_delayed(w);
+    wr(w, 0xd0, 1);
+    assert_false(w->fx.intx[3][0]);
+    fixture_sleep(&w->fx, 250000);
     assert_true(w->fx.intx[3][0]);
 }
 
@@ -794,6 +846,16 @@ static void test_rx_vlan(void **arg) {
     wr(w, 0x0100, 0x000c8002); /* CFIEN: CFI must be as RCTL says, 0 */
     arrive_tagged(w, 0x3064);
     assert_int_equal(rd(w, 0x2810), 3);
+    /* the longest frame: all that is behind the tag moves */
+    uint8_t f[1518];
+    fill(f, sizeof(f));
+    memcpy(f, mac, 6);
+    store_be16(f + 12, 0x8100);
+    store_be16(f + 14, 0x0064);
+    assert_true(fixture_arrive(w->net, f, sizeof(f), NULL));
+    assert_int_equal(load_le16(rx_desc(w, 3) + 8), 1518);
+    assert_memory_equal(ram(w, RX_DATA + 3 * 2048), f, 12);
+    assert_memory_equal(ram(w, RX_DATA + 3 * 2048 + 12), f + 16, 1502);
 }
 
 /* Long frames: LPE, and several buffers each. */
@@ -803,9 +865,15 @@ static void test_rx_jumbo(void **arg) {
     rx_start(w, 0x8000, 7, 2048);
     arrive(w, mac, 1518);
     assert_int_equal(rd(w, 0x2810), 1);
+    /* without LPE nothing is written behind 1522 bytes of a buffer, whatever comes */
+    memset(ram(w, RX_DATA + 2048), 0x77, 2048);
+    arrive(w, mac, 9000);
+    for (unsigned i = 1522; i < 2048; i++)
+        assert_int_equal(*ram(w, RX_DATA + 2048 + i), 0x77);
+    assert_int_equal(rd(w, 0x2810), 1);
     arrive(w, mac, 1519);
     assert_int_equal(rd(w, 0x2810), 1);
-    assert_int_equal(rd(w, 0x40ac), 1); /* ROC */
+    assert_int_equal(rd(w, 0x40ac), 2); /* ROC */
     wr(w, 0x0100, 0x8022);
     arrive(w, mac, 9000);
     fill(want, sizeof(want));
@@ -909,6 +977,7 @@ int main(void) {
         TEST(test_identity), TEST(test_eeprom), TEST(test_phy), TEST(test_autoneg),
         TEST(test_link), TEST(test_patterns), TEST(test_reset), TEST(test_io_ports),
         TEST(test_causes), TEST(test_itr), TEST(test_rx_delay), TEST(test_tx_delay),
+        TEST(test_tx_delay_ends),
         TEST(test_tx_legacy), TEST(test_tx_in_parts), TEST(test_tx_short),
         TEST(test_tx_ring_wraps), TEST(test_tx_vlan), TEST(test_tx_checksums),
         TEST_OFFLOADS(test_tx_checksum_undone), TEST(test_tso), TEST_OFFLOADS(test_tso_undone),

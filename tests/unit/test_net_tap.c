@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -350,6 +351,194 @@ static void test_tap_offload(void **arg) {
     close(far);
 }
 
+/* From dom0's network: 10000 bytes of TCP, to be cut every 1448. */
+static void send_long(int far, uint8_t *f) {
+    struct {
+        struct net_meta meta;
+        uint8_t frame[54 + 10000];
+    } __attribute__((packed)) *p = calloc(1, sizeof(*p));
+    memset(f, 0, 54);
+    memset(f, 0xff, 6);
+    store_be16(f + 12, NET_ETH_IP4);
+    f[14] = 0x45;
+    store_be16(f + 18, 0x1000);
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    store_be32(f + 38, 100);
+    f[46] = 0x50;
+    f[47] = 0x19; /* ACK, PSH, FIN */
+    for (unsigned i = 54; i < 54 + 10000; i++)
+        f[i] = (uint8_t)(i * 7 + i / 251);
+    struct net_meta meta;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    p->meta = meta;
+    memcpy(p->frame, f, sizeof(p->frame));
+    assert_int_equal(send(far, p, sizeof(*p), 0), sizeof(*p));
+    free(p);
+}
+
+/* The next frame with the port 0 of ours, among what the kernel itself says. */
+static bool next_tcp(void) {
+    for (unsigned i = 0; i < 100; i++) {
+        nic.len = 0;
+        nic.room = 1;
+        net_listen(nic.net, true);
+        if (!nic.len)
+            loop_once(loop, NULL, 1000000);
+        if (nic.len > 54 && nic.frame[23] == NET_PROTO_TCP && load_be16(nic.frame + 12) == 0x0800)
+            return true;
+    }
+    return false;
+}
+
+/* A NIC that takes no long frames gets segments with all checksums, however little it takes at
+ * once; into room for a frame, for less and for all of it. */
+static void test_tap_cuts(void **arg) {
+    (void)arg;
+    static uint8_t f[54 + 10000];
+    int on = 1;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif5.0-emu", -1, why, sizeof(why)));
+    int far = listen_on("vif5.0-emu");
+    assert_int_equal(setsockopt(far, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+    static const size_t caps[] = {1522, 1000, 4096, 70000};
+    for (unsigned c = 0; c < 4; c++) {
+        nic.cap = caps[c];
+        send_long(far, f);
+        for (unsigned i = 0, at = 0; i < 7; i++, at += 1448) {
+            size_t payload = i < 6 ? 1448 : 10000 - 6 * 1448;
+            struct iovec iov = {nic.frame, 54 + payload};
+            struct net_layout l;
+            assert_true(next_tcp());
+            assert_int_equal(nic.len, 54 + payload);
+            assert_int_equal(load_be32(nic.frame + 38), 100 + at);
+            assert_int_equal(load_be16(nic.frame + 18), 0x1000 + i);
+            assert_int_equal(nic.frame[47], i < 6 ? 0x10 : 0x19);
+            assert_memory_equal(nic.frame + 54, f + 54 + at, MIN(payload, caps[c] - 54));
+            assert_int_equal(nic.meta.flags, NET_META_VALID);
+            assert_int_equal(nic.meta.gso_type, 0);
+            assert_true(net_layout(&iov, 1, &l));
+            if (nic.cap > 1500)
+                assert_int_equal(net_verify(&iov, 1, &l), NET_SUM_IP | NET_SUM_L4);
+        }
+    }
+    /* one that takes them has it in one piece */
+    net_accept(nic.net, NET_CSUM | NET_TSO4);
+    send_long(far, f);
+    assert_true(next_tcp());
+    assert_int_equal(nic.len, sizeof(f));
+    assert_int_equal(nic.meta.gso_size, 1448);
+    /* the end in the middle of a frame */
+    net_accept(nic.net, 0);
+    send_long(far, f);
+    assert_true(next_tcp());
+    net_free(nic.net);
+    close(far);
+}
+
+/* The next of IPv4, among what the kernel itself says; -1: there is none. */
+static ssize_t next_ip4(int fd, uint8_t *f, size_t max) {
+    ssize_t n;
+    do
+        n = recv(fd, f, max, MSG_DONTWAIT);
+    while (n > 0 && load_be16(f + 12) != NET_ETH_IP4);
+    return n;
+}
+
+/* Segments that a NIC sends in one turn go out as one frame, before what is sent after them. */
+static void test_tap_joins(void **arg) {
+    (void)arg;
+    static uint8_t f[54 + 10000], got[20000];
+    struct net_segments cut;
+    struct net_meta meta;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif4.0-emu", -1, why, sizeof(why)));
+    int far = listen_on("vif4.0-emu");
+    store_be16(f + 12, NET_ETH_IP4);
+    memset(f, 0xff, 6);
+    f[14] = 0x45;
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    f[46] = 0x50;
+    f[47] = 0x10;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    struct iovec all = {f, sizeof(f)};
+    assert_true(net_segments_begin(&cut, &all, 1, sizeof(f), &meta));
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t h[54];
+        struct iovec iov[2] = {{h, 54}, {f + 54 + 1448 * i, 1448}};
+        net_segment(&cut, i, h, iov + 1, 1, 1448);
+        assert_true(net_send(nic.net, iov, 2, NULL));
+    }
+    uint8_t last[100];
+    mark(last, sizeof(last));
+    assert_true(send_bytes(last, sizeof(last)));
+    assert_int_equal(next_ip4(far, got, sizeof(got)), 54 + 4 * 1448);
+    assert_memory_equal(got + 54, f + 54, 4 * 1448);
+    assert_int_equal(next_marked(far, got, sizeof(got)), 100);
+    /* one that nothing follows goes when the turn ends */
+    uint8_t h[54];
+    struct iovec iov[2] = {{h, 54}, {f + 54, 1448}};
+    net_segment(&cut, 0, h, iov + 1, 1, 1448);
+    assert_true(net_send(nic.net, iov, 2, NULL));
+    assert_int_equal(next_ip4(far, got, sizeof(got)), -1);
+    loop_once(loop, NULL, 1000000);
+    assert_int_equal(next_ip4(far, got, sizeof(got)), 54 + 1448);
+    assert_memory_equal(got, h, 54);
+    assert_int_equal(nic.net->stats.tx_dropped, 0);
+    net_free(nic.net);
+    close(far);
+}
+
+/* As `ip link del` does it. */
+static void delete_interface(const char *name) {
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg info;
+    } req = {.header = {.nlmsg_len = sizeof(req), .nlmsg_type = RTM_DELLINK,
+                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+    char answer[256];
+    struct ifreq which = {0};
+    interface(name, SIOCGIFINDEX, &which);
+    req.info.ifi_index = which.ifr_ifindex;
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    assert_int_equal(send(fd, &req, sizeof(req), 0), sizeof(req));
+    assert_true(recv(fd, answer, sizeof(answer), 0) > 0);
+    close(fd);
+}
+
+/* A tap that is deleted is a cable that is out; nothing turns for it. */
+static void test_tap_deleted(void **arg) {
+    (void)arg;
+    uint8_t f[100];
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif3.0-emu", -1, why, sizeof(why)));
+    close(listen_on("vif3.0-emu"));
+    delete_interface("vif3.0-emu");
+    assert_false(exists("vif3.0-emu"));
+    for (unsigned i = 0; i < 10 && nic.net->link_up; i++)
+        loop_once(loop, NULL, 10000000);
+    assert_false(nic.net->link_up);
+    assert_int_equal(loop_once(loop, NULL, 10000000), 0);
+    mark(f, 100);
+    assert_true(send_bytes(f, 100));
+    net_set_link(nic.net, true); /* an administrator's wish does not bring it back */
+    assert_true(send_bytes(f, 100));
+    for (unsigned i = 0; i < 10 && nic.net->link_up; i++)
+        loop_once(loop, NULL, 10000000);
+    assert_int_equal(loop_once(loop, NULL, 10000000), 0);
+    net_free(nic.net);
+}
+
 static void test_tap_refused(void **arg) {
     (void)arg;
     int fd = open("/dev/null", O_RDWR);
@@ -371,7 +560,9 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
-        T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_refused),
+        T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
+        T(test_tap_joins), T(test_tap_deleted),
+        T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);

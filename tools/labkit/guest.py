@@ -17,7 +17,7 @@ from .cpio import Tree
 MODULES = """
 ata_piix ata_generic sd_mod sr_mod ahci sym53c8xx cdrom isofs ext4 crc32c_generic vfat nls_ascii nls_cp437 loop
 xen-blkfront xen-netfront xen-kbdfront
-8139cp 8139too e1000 e1000e virtio_pci virtio_net
+8139cp 8139too e1000 e1000e virtio_pci virtio_net 8021q
 uhci-hcd ehci-pci xhci-pci usbhid hid-generic usb-storage
 psmouse atkbd i8042 evdev mousedev
 bochs cirrus button floppy lp parport_pc af_packet
@@ -184,15 +184,19 @@ def _sector_image(name):
 
 
 def _program(name):
-    """A program for guests out of tests/lab/NAME.c, padded like a disk's image: it comes as one."""
+    """tests/lab/NAME.c, static: for dom0, and padded like a disk's image for guests, to whom it comes as one."""
     source = TOP / "tests" / "lab" / f"{name}.c"
 
     def make(path):
-        run("cc", "-O2", "-static", "-o", path, source)
+        run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", path, source)
+
+    def pad(path):
+        make(path)
         with open(path, "r+b") as program:
             program.truncate(1 << 20)
 
-    return [built(cache_dir() / f"{name}.img", digest(source), make)]
+    return [built(cache_dir() / name, digest(source), make),
+            built(cache_dir() / f"{name}.img", digest(source), pad)]
 
 
 def provide(need):
