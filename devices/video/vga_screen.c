@@ -128,6 +128,8 @@ static void snapshot(const struct vga *vga, struct draw *d) {
     vga_mode(vga, d);
     if (vga->chip->mode)
         vga->chip->mode(vga->chip_dev, d);
+    if (vga->display.cursor_apart)
+        d->overlay_top = d->overlay_bottom = 0;
     /* SeaVGABIOS sets the screen-off bit in the extended modes of Cirrus chips and leaves it set */
     bool off = vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF && !d->framebuffer;
     /* before the BIOS has set the CRT controller, and while it does */
@@ -355,10 +357,16 @@ static void watched(void *dev, bool watch) {
     drop_surface(vga);
 }
 
+static bool cursor(void *dev, struct display_cursor *to) {
+    struct vga *vga = dev;
+    return vga->ar_index & AR_INDEX_SHOW && vga->chip->cursor(vga->chip_dev, to);
+}
+
 void vga_screen_init(struct vga *vga) {
     /* what changed, and behind it room for what the engine says */
     vga->screen.bitmap = mem_new(2 * ((vga->mask + 1) / VGA_PAGE / 8));
-    vga->display = (struct display){.dev = vga, .refresh = refresh, .watched = watched};
+    vga->display = (struct display){.dev = vga, .refresh = refresh, .watched = watched,
+                                    .cursor = vga->chip->cursor ? cursor : NULL};
 }
 
 void vga_screen_done(struct vga *vga) {

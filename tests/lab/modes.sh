@@ -58,8 +58,8 @@ monitor() {
 # same_picture VGA NAME: of a cursor that blinks, both pictures have to come.
 same_picture() {
     local vga name size mask wanted sum seen= try
-    read -r vga name size mask wanted < <(grep "^$1 $2 " /lab/in/files/modes.list) ||
-        fail "$1: $2 is not in the list"
+    read -r vga name size mask wanted <<<"$(grep "^$1 $2 " /lab/in/files/modes.list)"
+    [ -n "$wanted" ] || fail "$1: $2 is not in the list"
     for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
         monitor "{\"execute\":\"screendump\",\"arguments\":{\"filename\":\"$LAB_WORK/dump.ppm\"}}"
         sum=$(picture_sum $mask)

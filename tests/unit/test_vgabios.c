@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The packaged VGA BIOSes run against our chips (bios_pc.h). Each mode that they offer is
- * set; it has to have the size that the BIOS says, and pixels that the BIOS or the framebuffer draws
- * have to be seen where they were put.
+ * The packaged VGA BIOSes run against our chips (bios_pc.h). Each mode that they offer is set; it
+ * has to have the size that the BIOS says, and pixels that the BIOS or the framebuffer draws have
+ * to be seen where they were put.
  */
 #include <setjmp.h>
 #include <stdarg.h>
