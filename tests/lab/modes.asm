@@ -187,8 +187,15 @@ no_blink:
         int 0x10
         ret
 
-; cx characters at es:di: each of the 256 (but b0 to bf, see text-shades), in changing colours
+; cx characters at es:di: each of the 256 (but b0 to bf, see text-shades), in changing colours. Pictures
+; are made in memory and moved in one instruction: an access to the window costs a hypervisor most.
 characters:
+        push es
+        push di
+        push cx
+        mov ax, RAMP
+        mov es, ax
+        xor di, di
         xor bx, bx
 .next:  mov ax, bx
         shr ax, 3
@@ -202,6 +209,17 @@ characters:
 .there: stosw
         inc bx
         loop .next
+        pop cx
+        pop di
+        pop es
+; cx words from RAMP to es:di
+from_ramp:
+        push ds
+        mov ax, RAMP
+        mov ds, ax
+        xor si, si
+        rep movsw
+        pop ds
         ret
 
 fill_text:                              ; cx characters
@@ -215,7 +233,7 @@ fill_only:
         pop cx
         jmp characters
 
-; cx bytes of each plane at es:0, each with a pattern of its own
+; cx bytes (0: 64 KiB) of each plane at es:0, each with a pattern of its own
 fill_planes:
         mov bx, 1
 .plane: push cx
@@ -223,6 +241,9 @@ fill_planes:
         mov al, 2
         mov ah, bl
         out dx, ax
+        push es
+        mov ax, RAMP
+        mov es, ax
         xor di, di
 .next:  mov ax, di
         shr ax, 4
@@ -230,6 +251,14 @@ fill_planes:
         imul ax, bx
         stosb
         loop .next
+        pop es
+        pop cx
+        push cx
+        dec cx
+        shr cx, 1
+        inc cx
+        xor di, di
+        call from_ramp
         pop cx
         shl bx, 1
         cmp bx, 16

@@ -29,6 +29,7 @@ plays() {
         [ $name = end ] && break
         stages=$((stages + 1))
         same_picture $1 $name
+        [ $((stages % 25)) != 0 ] || note "$1: $stages pictures, the last $name"
         printf x >&4
     done
     [ "$name" = end ] || fail "$1: the guest stopped after \"$line\", $stages pictures"
