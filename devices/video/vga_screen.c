@@ -4,6 +4,10 @@
  * Reference, 1992, chapter 2: CRT and attribute controllers) and keeps the display's surface up to
  * date, drawing only what the guest has changed. Blinking goes by the clock, at the pace of a 60 Hz
  * screen with the cursor's period doubled, which viewers over a network are thankful for.
+ *
+ * Not modelled: what a guest writes through the linear framebuffer while the picture is the VGA's
+ * own shows when something else changes. Dirty pages are asked for in packed modes only, because
+ * each time costs the guest a pause.
  */
 #include "video/vga.h"
 
