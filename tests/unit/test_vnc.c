@@ -182,6 +182,9 @@ static void on_shape(rfbClient *c, int hot_x, int hot_y, int w, int h, int bytes
     shape_hot_y = hot_y;
     shape_size = w;
     shape_pixel = w && c->rcMask[0] ? *(const uint32_t *)c->rcSource : 0;
+    free(c->rcSource); /* which the library forgets */
+    free(c->rcMask);
+    c->rcSource = c->rcMask = NULL;
 }
 
 static char *give_password(rfbClient *c) {
