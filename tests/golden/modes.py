@@ -250,9 +250,9 @@ class Ours:
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
-    def pictures(self, _name, mask):
+    def pictures(self, name, mask):
         found = []
-        for half in 'PB':
+        for half in 'PB' if re.match('text-|cursor-', name) else 'P':
             self.say('%s %s\n' % (half, self.path))
             line = self.line()
             while line != 'DONE':
@@ -337,8 +337,10 @@ def compare(vga, a, folder, listing):
                 failed += 1
                 keep(a.keep, vga + '-' + name, mine, yours)
                 print('FAIL  %s %s: %s' % (vga, name, wrong), flush=True)
-            listing.append('%s %s %s' % (vga, mine[0].line(name, mask), ' '.join(
-                p.md5() for p in (mine if reason_for(name) else yours))))
+            if a.list:
+                shown = mine if reason_for(name) else yours
+                listing.append('%s %s %s' % (vga, mine[0].line(name, mask),
+                                             ' '.join(p.md5() for p in shown)))
             for player in (ours, theirs):
                 player.go_on()
     finally:
