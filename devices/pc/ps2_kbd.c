@@ -325,6 +325,11 @@ void ps2_kbd_write(struct ps2_kbd *kbd, uint8_t byte) {
 
 /* ---- life ---- */
 
+static unsigned leds(void *dev) {
+    const struct ps2_kbd *kbd = dev;
+    return kbd->leds & 7u;
+}
+
 void ps2_kbd_reset(struct ps2_kbd *kbd) {
     kbd->leds = 0;
     kbd->scanning = true;
@@ -337,6 +342,7 @@ void ps2_kbd_init(struct ps2_kbd *kbd, struct input *input, void (*changed)(void
     kbd->line.changed = changed;
     kbd->line.arg = arg;
     kbd->sink = (struct input_sink){
-        .name = "PS/2 keyboard", .kinds = 1u << INPUT_KEY, .dev = kbd, .event = key_event};
+        .name = "PS/2 keyboard", .kinds = 1u << INPUT_KEY, .dev = kbd, .event = key_event,
+        .leds = leds};
     input_add(input, &kbd->sink);
 }

@@ -327,6 +327,13 @@ static enum usb_result hid_control(struct usb_device *dev, const struct usb_setu
 
 /* ---- life ---- */
 
+/* HID usage tables, page 8: Num Lock, Caps Lock, Scroll Lock are bits 0 to 2. */
+static unsigned leds(void *dev) {
+    const struct hid *h = dev;
+    return (h->leds & 1u ? INPUT_LED_NUM : 0u) | (h->leds & 2u ? INPUT_LED_CAPS : 0u) |
+           (h->leds & 4u ? INPUT_LED_SCROLL : 0u);
+}
+
 static void forget(struct hid *h) {
     int32_t x = h->now.x, y = h->now.y;
     h->now = (struct hid_report){0};
@@ -422,7 +429,8 @@ struct usb_device *hid_new(const struct hid_pins *pins) {
     bool keyboard = pins->kind == HID_KEYBOARD;
     h->sink = (struct input_sink){.name = h->tables->sink, .kinds = h->tables->events, .dev = h,
                                   .event = keyboard ? key_event : pointer_event,
-                                  .sync = keyboard ? NULL : pointer_sync};
+                                  .sync = keyboard ? NULL : pointer_sync,
+                                  .leds = keyboard ? leds : NULL};
     input_add(h->input, &h->sink);
     hid_reset(h);
     return &h->usb;

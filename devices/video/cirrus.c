@@ -316,29 +316,53 @@ static uint32_t cursor_rgb(const uint8_t *c) {
     return rgb;
 }
 
-/* Two planes: 00 shows what is below, 01 its inverse, 10 the background, 11 the foreground. A small
- * cursor has its planes one after the other, a large one line by line. */
+enum cursor_dot { DOT_CLEAR, DOT_INVERSE, DOT_BG, DOT_FG };
+
+/* A bit of each of two planes. A small cursor has its planes one after the other, a large one line
+ * by line. */
+static enum cursor_dot cursor_dot(const struct cirrus *c, unsigned size, unsigned x, unsigned y) {
+    const uint8_t *plane0 = c->vram->bytes + cursor_address(c) + y * (size == 64 ? 16 : 4);
+    const uint8_t *plane1 = plane0 + (size == 64 ? 8 : 128);
+    unsigned shift = 7 - x % 8;
+    return (enum cursor_dot)((plane0[x / 8] >> shift & 1) | (plane1[x / 8] >> shift & 1) << 1);
+}
+
 static void overlay(void *dev, const struct draw *d, unsigned y, uint32_t *line) {
     struct cirrus *c = dev;
     if (y < d->overlay_top || y >= d->overlay_bottom)
         return;
     unsigned size = d->overlay_bottom - d->overlay_top, row = y - d->overlay_top;
-    const uint8_t *plane0 = c->vram->bytes + cursor_address(c), *plane1;
-    plane0 += size == 64 ? row * 16 : row * 4;
-    plane1 = plane0 + (size == 64 ? 8 : 128);
     uint32_t bg = cursor_rgb(c->cursor_colour), fg = cursor_rgb(c->cursor_colour + 3);
     for (unsigned i = 0; i < size && c->cursor_x + i < d->width; i++) {
-        unsigned shift = 7 - i % 8;
-        bool low = plane0[i / 8] >> shift & 1, high = plane1[i / 8] >> shift & 1;
+        enum cursor_dot dot = cursor_dot(c, size, i, row);
         uint32_t *pixel = &line[c->cursor_x + i];
-        if (high)
-            *pixel = low ? fg : bg;
-        else if (low)
+        if (dot == DOT_INVERSE)
             *pixel ^= 0xffffff;
+        else if (dot != DOT_CLEAR)
+            *pixel = dot == DOT_FG ? fg : bg;
     }
 }
 
-static const struct vga_chip chip = {.in = in, .out = out, .mode = mode, .overlay = overlay};
+static bool cursor(void *dev, struct display_cursor *to) {
+    struct cirrus *c = dev;
+    uint8_t attr = c->vga.seq[SR_CURSOR_ATTR];
+    if (!(attr & CURSOR_ON))
+        return false;
+    to->size = attr & CURSOR_64 ? 64 : 32;
+    to->x = c->cursor_x;
+    to->y = c->cursor_y;
+    uint32_t bg = cursor_rgb(c->cursor_colour), fg = cursor_rgb(c->cursor_colour + 3);
+    for (unsigned i = 0; i < to->size * to->size; i++) {
+        unsigned dot = cursor_dot(c, to->size, i % to->size, i / to->size);
+        if (dot == DOT_INVERSE)
+            return false;
+        to->pixels[i] = dot == DOT_CLEAR ? 0 : 0xff000000 | (dot == DOT_FG ? fg : bg);
+    }
+    return true;
+}
+
+static const struct vga_chip chip = {
+    .in = in, .out = out, .mode = mode, .overlay = overlay, .cursor = cursor};
 
 /* ---- state ---- */
 

@@ -53,6 +53,8 @@ struct vga_chip {
     void (*mode)(void *dev, struct draw *d);
     /* Draws over scanline y: the hardware cursor. */
     void (*overlay)(void *dev, const struct draw *d, unsigned y, uint32_t *line);
+    /* The same as an image: see display.h. */
+    bool (*cursor)(void *dev, struct display_cursor *cursor);
 };
 
 /* How bytes of the window meet video memory; the fast ones need registers at rest. */

@@ -4,6 +4,10 @@
  * Reference, 1992, chapter 2: CRT and attribute controllers) and keeps the display's surface up to
  * date, drawing only what the guest has changed. Blinking goes by the clock, at the pace of a 60 Hz
  * screen with the cursor's period doubled, which viewers over a network are thankful for.
+ *
+ * Not modelled: what a guest writes through the linear framebuffer while the picture is the VGA's
+ * own shows when something else changes. Dirty pages are asked for in packed modes only, because
+ * each time costs the guest a pause.
  */
 #include "video/vga.h"
 
@@ -128,6 +132,8 @@ static void snapshot(const struct vga *vga, struct draw *d) {
     vga_mode(vga, d);
     if (vga->chip->mode)
         vga->chip->mode(vga->chip_dev, d);
+    if (vga->display.cursor_apart)
+        d->overlay_top = d->overlay_bottom = 0;
     /* SeaVGABIOS sets the screen-off bit in the extended modes of Cirrus chips and leaves it set */
     bool off = vga->seq[SEQ_CLOCK] & SEQ_CLOCK_OFF && !d->framebuffer;
     /* before the BIOS has set the CRT controller, and while it does */
@@ -355,10 +361,16 @@ static void watched(void *dev, bool watch) {
     drop_surface(vga);
 }
 
+static bool cursor(void *dev, struct display_cursor *to) {
+    struct vga *vga = dev;
+    return vga->ar_index & AR_INDEX_SHOW && vga->chip->cursor(vga->chip_dev, to);
+}
+
 void vga_screen_init(struct vga *vga) {
     /* what changed, and behind it room for what the engine says */
     vga->screen.bitmap = mem_new(2 * ((vga->mask + 1) / VGA_PAGE / 8));
-    vga->display = (struct display){.dev = vga, .refresh = refresh, .watched = watched};
+    vga->display = (struct display){.dev = vga, .refresh = refresh, .watched = watched,
+                                    .cursor = vga->chip->cursor ? cursor : NULL};
 }
 
 void vga_screen_done(struct vga *vga) {

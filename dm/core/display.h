@@ -10,6 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { DISPLAY_CURSOR = 64 };
+
+/* A pointer that hardware draws over the picture. */
+struct display_cursor {
+    unsigned size; /* pixels each way, without a gap between lines */
+    int x, y;      /* of its upper left corner, in the picture */
+    uint32_t pixels[DISPLAY_CURSOR * DISPLAY_CURSOR]; /* ARGB, each opaque or all clear */
+};
+
 struct display {
     /* wires: the producer's */
     void *dev;
@@ -18,7 +27,11 @@ struct display {
     /* The first starts (true) or the last stops looking: between, changes are tracked. A refresh
      * without anybody draws all. The surface lives until the last has stopped. */
     void (*watched)(void *dev, bool watched);
+    /* Optional. False: there is no pointer, or none that could be drawn by others, as one that
+     * inverts what is below. */
+    bool (*cursor)(void *dev, struct display_cursor *cursor);
     unsigned watchers; /* see display_watch */
+    bool cursor_apart; /* the consumer's: the pointer is left out of the picture */
 
     /* the surface; pixels NULL means blank */
     unsigned width, height, stride; /* stride in pixels */

@@ -78,3 +78,8 @@ bool input_has_abs(const struct input *input) {
     const struct input_sink *s = find(input, 1u << INPUT_REL | 1u << INPUT_ABS);
     return s && (s->kinds & 1u << INPUT_ABS);
 }
+
+int input_leds(const struct input *input) {
+    const struct input_sink *s = find(input, 1u << INPUT_KEY);
+    return s && s->leds ? (int)s->leds(s->dev) : -1;
+}

@@ -19,6 +19,9 @@ enum input_kind {
 
 enum { INPUT_X, INPUT_Y, INPUT_WHEEL, INPUT_ABS_MAX = 0x7fff };
 
+/* Lights of a keyboard, as the PS/2's command EDh has them. */
+enum { INPUT_LED_SCROLL = 1, INPUT_LED_NUM = 2, INPUT_LED_CAPS = 4 };
+
 struct input_event {
     enum input_kind kind;
     uint16_t code;
@@ -31,6 +34,7 @@ struct input_sink {
     void *dev;
     void (*event)(void *dev, const struct input_event *event);
     void (*sync)(void *dev); /* the end of a group that happened at once */
+    unsigned (*leds)(void *dev); /* INPUT_LED_* that are on; NULL: there are none */
     /* the router's own */
     struct input_sink *next;
     bool enabled, touched;
@@ -52,5 +56,7 @@ void input_sync(struct input *input);
 
 /* True when an absolute pointer takes events now: viewers then send positions, not motion. */
 bool input_has_abs(const struct input *input);
+/* The lights of the keyboard that takes keys now: INPUT_LED_*, or -1 where none are known. */
+int input_leds(const struct input *input);
 
 #endif

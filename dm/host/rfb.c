@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * RFC 6143, sections 7.3 to 7.6; rfb_auth.c has those before; from the community's rfbproto.rst:
- * ExtendedDesktopSize, QEMU pointer motion change, QEMU extended key event. Not modelled:
- * clipboards (what comes is skipped), colour maps but for a fixed one of 3-3-2 bits. See rfb.h.
+ * ExtendedDesktopSize, Cursor, QEMU pointer motion change, extended key event, LED state. Not
+ * modelled: clipboards (what comes is skipped: a guest has no channel for one), cursors with alpha,
+ * colour maps but for a fixed one of 3-3-2 bits. See rfb.h.
  */
 #include "rfb.h"
 
@@ -26,7 +27,8 @@ enum {
 
 /* Pseudo-encodings */
 enum {
-    DESKTOP_SIZE = -223, POINTER_MOTION = -257, EXTENDED_KEYS = -258, EXTENDED_DESKTOP_SIZE = -308,
+    DESKTOP_SIZE = -223, CURSOR = -239, POINTER_MOTION = -257, EXTENDED_KEYS = -258,
+    LED_STATE = -261, EXTENDED_DESKTOP_SIZE = -308,
 };
 
 /* ---- life ---- */
@@ -34,7 +36,7 @@ enum {
 void rfb_open(struct rfb *rfb, const struct rfb_user *user, const struct rfb_screen *screen,
               const struct rfb_access *access, const uint8_t challenge[RFB_CHALLENGE]) {
     *rfb = (struct rfb){.user = user, .screen = screen, .access = access->kind,
-                        .want_password = access->password};
+                        .want_password = access->password, .told_leds = -1};
     if (access->password)
         strncpy(rfb->password, access->password, RFB_PASSWORD);
     memcpy(rfb->challenge, challenge, RFB_CHALLENGE);
@@ -138,6 +140,7 @@ static size_t got_encodings(struct rfb *rfb) {
     rfb->left = load_be16(rfb->in + 2);
     rfb->encoder.encoding = -1;
     rfb->can_resize = rfb->can_resize_ext = rfb->can_relative = rfb->can_keycodes = false;
+    rfb->can_leds = rfb->can_cursor = false;
     rfb->state = RFB_ENCODINGS;
     return 4;
 }
@@ -163,6 +166,14 @@ static void encoding(struct rfb *rfb, int32_t e) {
         break;
     case EXTENDED_KEYS:
         rfb->can_keycodes = rfb->tell_keycodes = true;
+        break;
+    case LED_STATE:
+        rfb->can_leds = true;
+        rfb->told_leds = -1;
+        break;
+    case CURSOR:
+        rfb->can_cursor = true;
+        rfb->told_cursor = 0;
         break;
     default:
         break;
@@ -430,6 +441,37 @@ static bool next_rect(struct rfb *rfb, unsigned *row, struct rfb_rect *r) {
     return false;
 }
 
+/* The lights, where they are not those that the viewer was told. */
+static bool new_leds(const struct rfb *rfb) {
+    int leds = rfb->user->leds(rfb->user->arg);
+    return rfb->can_leds && leds >= 0 && leds != rfb->told_leds;
+}
+
+static bool new_cursor(const struct rfb *rfb) {
+    const struct rfb_cursor *c = rfb->screen->cursor;
+    return rfb->can_cursor && c && c->serial != rfb->told_cursor;
+}
+
+/* RFC 6143, 7.8.1: pixels, then a bit for each that is seen. */
+static void put_cursor(struct rfb *rfb) {
+    const struct rfb_cursor *c = rfb->screen->cursor;
+    rfb_buf_u16(&rfb->out, (uint16_t)c->hot_x);
+    rfb_buf_u16(&rfb->out, (uint16_t)c->hot_y);
+    rfb_buf_u16(&rfb->out, (uint16_t)c->size);
+    rfb_buf_u16(&rfb->out, (uint16_t)c->size);
+    rfb_buf_u32(&rfb->out, (uint32_t)CURSOR);
+    rfb_put_pixels(&rfb->encoder.format, &rfb->out, c->pixels, c->size * c->size);
+    for (unsigned y = 0; y < c->size; y++)
+        for (unsigned x = 0; x < c->size; x += 8) {
+            uint8_t bits = 0;
+            for (unsigned i = 0; i < 8 && x + i < c->size; i++)
+                if (c->pixels[y * c->size + x + i] >> 24)
+                    bits |= (uint8_t)(0x80 >> i);
+            rfb_buf_u8(&rfb->out, bits);
+        }
+    rfb->told_cursor = c->serial;
+}
+
 static void put_pseudo(struct rfb *rfb, uint16_t x, uint16_t w, uint16_t h, int32_t e) {
     rfb_buf_u16(&rfb->out, x);
     rfb_buf_u16(&rfb->out, 0);
@@ -457,6 +499,13 @@ static unsigned put_news(struct rfb *rfb) {
         rfb->told_w = s->width;
         rfb->told_h = s->height;
     }
+    if (new_leds(rfb) && ++n) {
+        put_pseudo(rfb, 0, 1, 1, LED_STATE);
+        rfb->told_leds = rfb->user->leds(rfb->user->arg);
+        rfb_buf_u8(&rfb->out, (uint8_t)rfb->told_leds);
+    }
+    if (new_cursor(rfb) && ++n)
+        put_cursor(rfb);
     rfb->tell_keycodes = rfb->tell_pointer = rfb->tell_size = false;
     return n;
 }
@@ -469,7 +518,7 @@ void rfb_update(struct rfb *rfb) {
     rfb->requested_all = false;
     if (rfb->can_relative && rfb->told_absolute != rfb->user->absolute(rfb->user->arg))
         rfb->tell_pointer = true;
-    bool news = rfb->tell_keycodes || rfb->tell_pointer ||
+    bool news = rfb->tell_keycodes || rfb->tell_pointer || new_leds(rfb) || new_cursor(rfb) ||
                 (rfb->tell_size && (rfb->can_resize || rfb->can_resize_ext));
     if (!news && !any_changed(rfb))
         return;

@@ -15,11 +15,22 @@
 
 enum { RFB_PASSWORD = 8, RFB_CHALLENGE = 16, RFB_IN = 1024, RFB_KEYS = 256, RFB_HELD = 16 };
 
+enum { RFB_CURSOR = 64 };
+
+/* What the viewer shows where it points. */
+struct rfb_cursor {
+    uint64_t serial; /* of this one; 0: its own */
+    unsigned size;   /* pixels each way; 0: nothing */
+    unsigned hot_x, hot_y;
+    uint32_t pixels[RFB_CURSOR * RFB_CURSOR]; /* ARGB, each opaque or all clear */
+};
+
 /* The screen that all viewers share. */
 struct rfb_screen {
     const char *name;
     unsigned width, height; /* at most 65535 */
     const uint32_t *pixels; /* XRGB8888, no gap between lines */
+    const struct rfb_cursor *cursor; /* or NULL */
 };
 
 /* Changed parts of a screen are told in tiles of this size. */
@@ -35,6 +46,7 @@ struct rfb_user {
     void (*wheel)(void *arg, int by);
     void (*done)(void *arg); /* with what came at once */
     bool (*absolute)(void *arg); /* whether the guest wants positions */
+    int (*leds)(void *arg); /* of its keyboard: INPUT_LED_*, or -1 */
     /* The viewer is let in: the screen has to be there when this returns. Not shared: it wants to
      * be the only one. */
     void (*arrived)(void *arg, struct rfb *rfb, bool shared);
@@ -76,9 +88,11 @@ struct rfb {
     struct rfb_buf out;
     struct rfb_encoder encoder;
     /* what the viewer can do */
-    bool can_resize, can_resize_ext, can_relative, can_keycodes;
+    bool can_resize, can_resize_ext, can_relative, can_keycodes, can_leds, can_cursor;
     /* what it was told, and has to be */
     bool told_absolute, tell_pointer, tell_keycodes, tell_size;
+    int told_leds; /* -1: none */
+    uint64_t told_cursor;
     /* what it wants */
     bool requested, requested_all;
     uint64_t *tiles; /* that changed since they were sent; sized by rfb_resized */
@@ -94,6 +108,8 @@ struct rfb {
         unsigned code; /* what was pressed for it, so that it is what is lifted; 0: free */
     } held[RFB_HELD];
     bool altgr;         /* the right Alt key chooses characters */
+    unsigned locks;     /* INPUT_LED_* whose keys were pressed, and what the lights were then: */
+    int locks_then;     /* the guest has not answered yet */
     bool second_script; /* see keymap.h */
 };
 

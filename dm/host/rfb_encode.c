@@ -174,6 +174,13 @@ static void encode_raw(const struct rfb_format *f, struct rfb_buf *out, const ui
         to = put_line(f, to, pixels + (size_t)(r->y + y) * stride + r->x, r->w);
 }
 
+void rfb_put_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *pixels,
+                    unsigned n) {
+    uint8_t *to = rfb_buf_room(out, (size_t)n * (f->bits / 8u));
+    if (to)
+        put_line(f, to, pixels, n);
+}
+
 /* ---- Hextile ---- */
 
 enum { HEX = 16, HEX_RAW = 1, HEX_BACKGROUND = 2, HEX_FOREGROUND = 4, HEX_RECTS = 8 };
@@ -207,9 +214,7 @@ static void hextile(const struct rfb_format *f, struct rfb_buf *out, struct tile
     find_colours(t);
     if (t->colour_count > 2) {
         rfb_buf_u8(out, HEX_RAW);
-        uint8_t *to = rfb_buf_room(out, (size_t)t->w * t->h * (f->bits / 8u));
-        if (to)
-            put_line(f, to, t->pixels, t->w * t->h);
+        rfb_put_pixels(f, out, t->pixels, t->w * t->h);
         return;
     }
     rfb_buf_u8(out, t->colour_count == 1 ? HEX_BACKGROUND

@@ -45,6 +45,10 @@ bool rfb_format_ready(struct rfb_format *format);
 
 enum { RFB_RAW = 0, RFB_HEXTILE = 5, RFB_TIGHT = 7, RFB_ZRLE = 16 };
 
+/* n pixels in the client's format. */
+void rfb_put_pixels(const struct rfb_format *format, struct rfb_buf *out, const uint32_t *pixels,
+                    unsigned n);
+
 struct rfb_zlib;
 
 struct rfb_encoder {

@@ -2,17 +2,84 @@
 /*
  * A viewer's keys: which are down, and what a keysym means on the guest's keyboard. Where a
  * character needs another shift or AltGr than the viewer holds, as between two national layouts,
- * those are turned round for that one key. See rfb.h.
+ * those are turned round for that one key. Where the lights of the guest's keyboard say that Caps
+ * Lock is not what the viewer's is, Shift is turned round for letters; Num Lock is pressed before a
+ * key of the keypad that means the other half. See rfb.h.
  */
 #include <linux/input-event-codes.h>
 
 #include "core/bits.h"
+#include "core/input.h"
 #include "keymap.h"
 #include "rfb_priv.h"
+
+/* ---- locks ---- */
+
+/* The guest's lights, or -1: not known, or about to change. */
+static int lights(struct rfb *rfb) {
+    int leds = rfb->user->leds(rfb->user->arg);
+    if (leds != rfb->locks_then)
+        rfb->locks = 0;
+    return leds;
+}
+
+static void note_lock(struct rfb *rfb, unsigned code) {
+    unsigned light = code == KEY_CAPSLOCK  ? INPUT_LED_CAPS
+                     : code == KEY_NUMLOCK ? INPUT_LED_NUM
+                                           : 0;
+    int leds = lights(rfb);
+    if (!light)
+        return;
+    rfb->locks |= light;
+    rfb->locks_then = leds;
+}
+
+/* 1, 0, or -1: not known. */
+static int light(struct rfb *rfb, unsigned which) {
+    int leds = lights(rfb);
+    return leds < 0 || rfb->locks & which ? -1 : !!((unsigned)leds & which);
+}
+
+/* 1: an upper case letter, 0: a lower case one, -1: neither. */
+static int case_of(uint32_t keysym) {
+    static const struct {
+        uint16_t upper, lower, count;
+    } alphabets[] = {{'A', 'a', 26}, {0xc0, 0xe0, 23}, {0xd8, 0xf8, 7}, {0x391, 0x3b1, 25},
+                     {0x410, 0x430, 32}, {0x400, 0x450, 16}};
+    uint32_t c = keymap_character(keysym);
+    for (unsigned i = 0; i < ARRAY_LEN(alphabets); i++) {
+        if (c - alphabets[i].upper < alphabets[i].count)
+            return 1;
+        if (c - alphabets[i].lower < alphabets[i].count)
+            return 0;
+    }
+    return -1;
+}
+
+/* Of the keypad: 1 for what Num Lock gives, 0 for the other half, -1 for the rest. */
+static int num_of(uint32_t keysym) {
+    enum { KP_HOME = 0xff95, KP_DELETE = 0xff9f, KP_SEPARATOR = 0xffac, KP_DECIMAL = 0xffae,
+           KP_0 = 0xffb0, KP_9 = 0xffb9 };
+    if ((keysym >= KP_0 && keysym <= KP_9) || keysym == KP_SEPARATOR || keysym == KP_DECIMAL)
+        return 1;
+    return keysym >= KP_HOME && keysym <= KP_DELETE ? 0 : -1;
+}
+
+static void match_num_lock(struct rfb *rfb, uint32_t keysym) {
+    int want = num_of(keysym), have = light(rfb, INPUT_LED_NUM);
+    if (want < 0 || have < 0 || want == have)
+        return;
+    rfb_key(rfb, KEY_NUMLOCK, true);
+    rfb_key(rfb, KEY_NUMLOCK, false);
+}
+
+/* ---- keys ---- */
 
 void rfb_key(struct rfb *rfb, unsigned code, bool down) {
     if (!code || code >= RFB_KEYS * 4)
         return;
+    if (down && !bitmap_get(rfb->keys, code))
+        note_lock(rfb, code);
     if (down)
         bitmap_set(rfb->keys, code);
     else
@@ -105,7 +172,15 @@ void rfb_keysym(struct rfb *rfb, uint32_t keysym, bool down) {
     if (key.code == KEY_RIGHTALT)
         rfb->altgr = keysym == LEVEL3_SHIFT || keysym == MODE_SWITCH;
     remember(rfb, keysym, key.code);
-    bool turned = key.leveled && !in_shortcut(rfb);
+    match_num_lock(rfb, keysym);
+    int upper = case_of(keysym), caps = light(rfb, INPUT_LED_CAPS);
+    bool turned = key.leveled;
+    if (upper >= 0 && caps >= 0) {
+        unsigned rest = (key.leveled ? key.level : held_level(rfb)) & ~(unsigned)KEYMAP_SHIFT;
+        key.level = rest | (upper != caps ? KEYMAP_SHIFT : 0);
+        turned = true;
+    }
+    turned &= !in_shortcut(rfb);
     if (turned)
         turn(rfb, key.level, false);
     rfb_key(rfb, key.code, true);

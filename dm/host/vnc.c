@@ -32,6 +32,7 @@
 #include "tls.h"
 #include "vnc_conn.h"
 #include "vnc_listen.h"
+#include "vnc_pointer.h"
 #include "ws.h"
 
 enum {
@@ -72,6 +73,8 @@ struct vnc {
     struct rfb_screen screen;
     uint32_t *pixels;
     bool watching;
+    struct vnc_pointer pointer;
+    int at_x, at_y; /* where the last viewer pointed */
     struct loop_fd timer;
     bool armed;
     unsigned quiet; /* frames without a change */
@@ -136,11 +139,28 @@ static bool fit_screen(struct vnc *vnc) {
     return true;
 }
 
+/* A viewer that is alone and able to may draw the guest's pointer itself. */
+static void look_at_pointer(struct vnc *vnc) {
+    struct display *d = vnc->display;
+    struct display_cursor now;
+    unsigned viewers = 0, able = 0;
+    if (!d->cursor)
+        return;
+    for (unsigned i = 0; i < vnc->client_count; i++) {
+        viewers += vnc->clients[i]->in;
+        able += vnc->clients[i]->rfb.can_cursor;
+    }
+    bool can = viewers == 1 && able == 1 && vnc->user.absolute(vnc) && d->cursor(d->dev, &now);
+    vnc_pointer_look(&vnc->pointer, can ? &now : NULL, vnc->at_x, vnc->at_y);
+    d->cursor_apart = vnc->pointer.apart;
+}
+
 static void look(struct vnc *vnc) {
     struct display *d = vnc->display;
     vnc->quiet++;
     if (!d)
         return;
+    look_at_pointer(vnc);
     d->refresh(d->dev, d, false);
     d->resized = false;
     if (!d->pixels || !fit_screen(vnc))
@@ -168,6 +188,9 @@ static void watch(struct vnc *vnc, bool on) {
     if (vnc->display)
         display_watch(vnc->display, on);
     if (!on) {
+        if (vnc->display)
+            vnc->display->cursor_apart = false;
+        memset(&vnc->pointer, 0, sizeof(vnc->pointer));
         free(vnc->pixels);
         vnc->pixels = NULL;
         vnc->screen.pixels = NULL;
@@ -408,6 +431,8 @@ static int across(int at, unsigned size) {
 static void on_move(void *arg, bool absolute, int x, int y) {
     struct vnc *vnc = arg;
     if (absolute) {
+        vnc->at_x = x;
+        vnc->at_y = y;
         send_event(vnc, INPUT_ABS, INPUT_X, across(x, vnc->screen.width));
         send_event(vnc, INPUT_ABS, INPUT_Y, across(y, vnc->screen.height));
         return;
@@ -431,6 +456,11 @@ static void on_done(void *arg) {
 static bool is_absolute(void *arg) {
     struct vnc *vnc = arg;
     return vnc->input && input_has_abs(vnc->input);
+}
+
+static int leds(void *arg) {
+    struct vnc *vnc = arg;
+    return vnc->input ? input_leds(vnc->input) : -1;
 }
 
 static void send_away(struct client *c) {
@@ -512,7 +542,8 @@ struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, s
     vnc->timer.fd = -1;
     vnc->user = (struct rfb_user){.key = on_key, .button = on_button, .move = on_move,
                                   .wheel = on_wheel, .done = on_done, .absolute = is_absolute,
-                                  .arrived = on_arrival, .arg = vnc, .keymap = l->keymap};
+                                  .leds = leds, .arrived = on_arrival, .arg = vnc,
+                                  .keymap = l->keymap};
     bool good = !l->tls || (vnc->creds = tls_creds_new(l->tls, why, why_len));
     if (good && l->path)
         good = place_unix(&vnc->place, l->path, why, why_len);
@@ -544,6 +575,7 @@ void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, c
     vnc->input = input;
     snprintf(vnc->name, sizeof(vnc->name), "%s", name);
     vnc->screen.name = vnc->name;
+    vnc->screen.cursor = &vnc->pointer.cursor;
     if (vnc->timer.fd < 0) {
         int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
         vnc->timer = (struct loop_fd){.fd = fd, .ready = timer_ready, .arg = vnc,

@@ -250,8 +250,11 @@ static struct json_object *cmd_screendump(struct call *call) {
     if (fd < 0)
         return NULL;
     display_watch(display, true);
+    bool apart = display->cursor_apart; /* a viewer's affair */
+    display->cursor_apart = false;
     if (display->refresh)
         display->refresh(display->dev, display, true);
+    display->cursor_apart = apart;
     errno = 0;
     if (!(png ? write_png : write_ppm)(fd, display))
         call_fail(call, GENERIC_ERROR, "%.256s: %s", filename, strerror(errno));

@@ -51,6 +51,11 @@ static bool is_absolute(void *arg) {
     return pixels[0] & 1;
 }
 
+static int led_lights(void *arg) {
+    (void)arg;
+    return (int)(pixels[1] & 7) - 1;
+}
+
 static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
     (void)arg;
     (void)rfb;
@@ -59,13 +64,15 @@ static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done,
-                                         is_absolute, on_arrival, NULL, NULL};
+                                         is_absolute, led_lights, on_arrival, NULL, NULL};
     static const char *const layouts[] = {"de", "ru", "pl", "fr-be"};
     static const uint8_t challenge[RFB_CHALLENGE];
     struct rfb rfb;
     if (!size)
         return 0;
-    screen = (struct rfb_screen){"fuzz", WIDTH, HEIGHT, pixels};
+    static struct rfb_cursor cursor;
+    cursor = (struct rfb_cursor){.size = 3, .pixels = {0xff000000, 0xffffffff}};
+    screen = (struct rfb_screen){"fuzz", WIDTH, HEIGHT, pixels, &cursor};
     unsigned cut = (data[0] & 15) + 1u;
     struct rfb_access access = {.kind = data[0] >> 6 & 1 ? RFB_TLS_X509 : RFB_PLAIN,
                                 .password = data[0] & 16 ? "password" : NULL};
@@ -78,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         uint32_t at_pixel = (uint32_t)data[at] * 93;
         pixels[at_pixel % (WIDTH * HEIGHT)] = at_pixel * 0x1234567;
         rfb_changed(&rfb, data[at] % 5, data[at] % 9);
+        if (data[at] == 0x5a) {
+            cursor.serial++;
+            cursor.size = data[at + n - 1] % (RFB_CURSOR + 1);
+        }
         if (data[at] == 0xa5) {
             screen.width = 1 + data[at + n - 1] % WIDTH;
             screen.height = 1 + data[at] % HEIGHT;

@@ -2,6 +2,7 @@
 /*
  * The graphics cards. A poke looks at the screen, as a screendump or a viewer does.
  */
+#include "core/display.h"
 #include "fixture.h"
 #include "video/cirrus.h"
 #include "video/stdvga.h"
@@ -27,6 +28,8 @@ static void *build_cirrus(struct fixture *fx) {
 
 static void look(struct display *display, uint8_t what) {
     /* a picture of all video memory at 8 bits is 4 MiB: fine for a test */
+    static struct display_cursor cursor;
+    display->cursor_apart = what & 8 && display->cursor && display->cursor(display->dev, &cursor);
     if (what & 1 && !display->watchers)
         display_watch(display, true);
     display->refresh(display->dev, display, what & 2);

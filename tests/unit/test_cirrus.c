@@ -404,6 +404,47 @@ static void registers_at_b8000(void **state) {
 
 /* ---- the cursor ---- */
 
+/* The same for a viewer that draws it itself; one that inverts can't be. */
+static void cursor_apart(void **state) {
+    static struct display_cursor cursor;
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    struct display *d = b->display;
+    set_packed(fx, 0x09, 0xc5, 2560);
+    vga_seq(fx, 0x12, 2);
+    vga_dac(fx, 0, 63, 0, 0);
+    vga_dac(fx, 15, 0, 63, 0);
+    vga_seq(fx, 0x13, 0);
+    assert_false(d->cursor(d->dev, &cursor)); /* off */
+    vga_seq(fx, 0x12, 5);
+    vga_seq(fx, 0x10 | 5 << 5, 10);
+    vga_seq(fx, 0x11 | 3 << 5, 4);
+    uint32_t pattern = LFB + SIZE - 16384;
+    mem_write(fx, pattern + 16, 1, 0x40);     /* row 1, plane 0 */
+    mem_write(fx, pattern + 16 + 8, 1, 0x60); /* plane 1 */
+    assert_true(d->cursor(d->dev, &cursor));
+    assert_int_equal(cursor.size, 64);
+    assert_int_equal(cursor.x, 85);
+    assert_int_equal(cursor.y, 35);
+    assert_int_equal(cursor.pixels[64], 0);
+    assert_int_equal(cursor.pixels[65], 0xff00ff00);
+    assert_int_equal(cursor.pixels[66], 0xffff0000);
+    assert_int_equal(pixel(b, 86, 36), 0x00ff00);
+    display_watch(d, true);
+    d->refresh(d->dev, d, false);
+    d->cursor_apart = true;
+    d->dirty_top = d->dirty_bottom = 0;
+    d->refresh(d->dev, d, false);
+    assert_int_equal(d->dirty_top, 35); /* where it was */
+    assert_int_equal(d->pixels[36 * 640 + 86], 0);
+    d->cursor_apart = false;
+    d->refresh(d->dev, d, false);
+    assert_int_equal(d->pixels[36 * 640 + 86], 0x00ff00);
+    display_watch(d, false);
+    mem_write(fx, pattern + 16, 1, 0x10);
+    assert_false(d->cursor(d->dev, &cursor));
+}
+
 static void hardware_cursor(void **state) {
     struct board *b = *state;
     struct fixture *fx = &b->fx;
@@ -456,7 +497,7 @@ int main(void) {
         T(blt_copies_both_ways), T(blt_raster_operations), T(blt_solid_fill),
         T(blt_expands_colours), T(blt_patterns), T(blt_leaves_the_key_colour),
         T(blt_from_the_cpu), T(blt_wraps), T(blt_starts_itself), T(registers_at_b8000),
-        T(hardware_cursor), T(text_is_a_vgas),
+        T(hardware_cursor), T(cursor_apart), T(text_is_a_vgas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,7 +351,8 @@ static void kbd_commands(void **unused) {
     KBD("\xfa\xab\x41");
     mode(0x00);
     to_kbd(0xed);
-    to_kbd(0x07);
+    to_kbd(0x05);
+    assert_int_equal(input_leds(fx.input), INPUT_LED_SCROLL | INPUT_LED_CAPS);
     to_kbd(0xf3);
     to_kbd(0x20);
     to_kbd(0xed); /* a command instead of the parameter is a command */

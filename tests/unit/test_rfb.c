@@ -13,6 +13,7 @@
 #include <linux/input-event-codes.h>
 
 #include "core/bits.h"
+#include "core/input.h"
 #include "des.h"
 #include "keymap.h"
 #include "keysym.h"
@@ -22,6 +23,7 @@ enum { WIDTH = 100, HEIGHT = 40 };
 
 static char seen[1024];
 static bool absolute;
+static int lit;
 static uint32_t pixels[200 * 200];
 static struct rfb_screen screen;
 static struct rfb rfb;
@@ -69,6 +71,11 @@ static bool is_absolute(void *arg) {
     return absolute;
 }
 
+static int led_lights(void *arg) {
+    (void)arg;
+    return lit;
+}
+
 static void on_arrival(void *arg, struct rfb *who, bool shared) {
     (void)arg;
     (void)who;
@@ -76,7 +83,7 @@ static void on_arrival(void *arg, struct rfb *who, bool shared) {
 }
 
 static struct rfb_user user = {on_key, on_button, on_move, on_wheel, on_done, is_absolute,
-                                     on_arrival, NULL, NULL};
+                               led_lights, on_arrival, NULL, NULL};
 
 static bool feed(const void *bytes, size_t n) {
     const uint8_t *p = bytes;
@@ -103,7 +110,8 @@ static void open_with(const char *password) {
     memset(pixels, 0, sizeof(pixels));
     seen[0] = '\0';
     absolute = true;
-    screen = (struct rfb_screen){"guest", WIDTH, HEIGHT, pixels};
+    lit = -1;
+    screen = (struct rfb_screen){"guest", WIDTH, HEIGHT, pixels, NULL};
     struct rfb_access access = {.kind = access_kind, .password = password};
     rfb_open(&rfb, &user, &screen, &access, challenge);
     expect_out("RFB 003.008\n", 12);
@@ -504,6 +512,95 @@ static void sizes(void **state) {
     assert_string_equal(seen, "k30+ . ");
 }
 
+/* rfbproto.rst, QEMU LED State: scroll, num and caps lock are bits 0 to 2. */
+static void lights_of_the_keyboard(void **state) {
+    (void)state;
+    enter();
+    FEED(2, 0, 0, 1, 0xff, 0xff, 0xfe, 0xfb);
+    FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    rfb.tiles[0] = 0;
+    lit = INPUT_LED_CAPS;
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0xff, 0xff, 0xfe, 0xfb, 4);
+    assert_int_equal(rfb.out.len, 0);
+    FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    rfb_update(&rfb);
+    assert_int_equal(rfb.out.len, 0); /* nothing new */
+    lit = INPUT_LED_NUM;
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0xff, 0xff, 0xfe, 0xfb, 2);
+}
+
+/* What arrives in the guest is what was typed, whichever of the two has Caps Lock on. */
+static void caps_lock_differs(void **state) {
+    (void)state;
+    enter();
+    lit = 0;
+    TYPES('a', "k30+ . k30- . ");
+    TYPES('A', "k42+ k30+ k42- . k30- . "); /* the viewer's is on */
+    TYPES('1', "k2+ . k2- . ");
+    lit = INPUT_LED_CAPS;
+    TYPES('A', "k30+ . k30- . ");
+    TYPES('a', "k42+ k30+ k42- . k30- . ");
+    keysym(0xffe1, true);
+    TYPES('a', "k30+ . k30- . "); /* Shift held, caps here and there */
+    TYPES('A', "k42- k30+ k42+ . k30- . ");
+    keysym(0xffe1, false);
+    lit = 0;
+    TYPES(0xffe5, "k58+ . k58- . "); /* Caps Lock: the guest has not answered yet */
+    TYPES('A', "k30+ . k30- . ");
+    lit = INPUT_LED_CAPS;
+    TYPES('A', "k30+ . k30- . ");
+    keysym(0xffe3, true);
+    TYPES('a', "k30+ . k30- . "); /* a shortcut */
+    keysym(0xffe3, false);
+    lit = -1;
+    TYPES('A', "k30+ . k30- . ");
+}
+
+static void num_lock_differs(void **state) {
+    (void)state;
+    enter();
+    lit = 0;
+    TYPES(0xffb7, "k69+ k69- k71+ . k71- . "); /* 7 */
+    TYPES(0xffb7, "k71+ . k71- . ");           /* asked once */
+    lit = INPUT_LED_NUM;
+    TYPES(0xffb7, "k71+ . k71- . ");
+    TYPES(0xff95, "k69+ k69- k71+ . k71- . "); /* Home */
+    lit = 0;
+    TYPES(0xff95, "k71+ . k71- . ");
+    TYPES(0xffab, "k78+ . k78- . "); /* plus, either way */
+}
+
+/* RFC 6143, 7.8.1 */
+static void cursors(void **state) {
+    static struct rfb_cursor cursor;
+    (void)state;
+    enter();
+    screen.cursor = &cursor;
+    FEED(2, 0, 0, 1, 0xff, 0xff, 0xff, 0x11);
+    FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    rfb.tiles[0] = 0;
+    rfb_update(&rfb);
+    assert_int_equal(rfb.out.len, 0); /* its own will do */
+    cursor = (struct rfb_cursor){.serial = 7, .size = 3, .hot_x = 1, .hot_y = 2};
+    cursor.pixels[0] = 0xff112233;
+    cursor.pixels[8] = 0xff445566;
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 1, 0, 2, 0, 3, 0, 3, 0xff, 0xff, 0xff, 0x11, 0x33, 0x22, 0x11, 0xff);
+    assert_int_equal(rfb.out.len, 8 * 4 + 3);
+    assert_memory_equal(rfb.out.bytes + 28, "\x66\x55\x44", 3);
+    assert_memory_equal(rfb.out.bytes + 32, "\x80\x00\x20", 3);
+    rfb.out.len = 0;
+    FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    rfb_update(&rfb);
+    assert_int_equal(rfb.out.len, 0);
+    cursor = (struct rfb_cursor){.serial = 8};
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x11);
+    assert_int_equal(rfb.out.len, 0);
+}
+
 static void clipboards_are_skipped(void **state) {
     (void)state;
     enter();
@@ -542,7 +639,8 @@ int main(void) {
         T(vencrypt), T(vencrypt_refusals),
         cmocka_unit_test(keys_and_releases), T(layouts), T(other_levels),
         cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
-        T(pixel_formats), T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
+        T(pixel_formats), T(hextile_tiles), T(sizes), T(lights_of_the_keyboard),
+        T(caps_lock_differs), T(num_lock_differs), T(cursors), T(clipboards_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,23 @@ static void test_states(void **state) {
     end(&c);
 }
 
+/* HID 1.11, 7.2.2 and the usage tables' page 8: what a guest lights is told to viewers. */
+static void test_leds(void **state) {
+    struct ctx c;
+    uint8_t set[8] = {0x21, 9, 0, 2, 0, 0, 1, 0}, caps = 0x02, nothing[1];
+    size_t len = 8;
+    (void)state;
+    begin(&c, HID_KEYBOARD, true);
+    assert_int_equal(input_leds(c.fx.input), 0);
+    assert_int_equal(usb_bench_packet(c.dev, USB_SETUP, 0, set, &len), USB_OK);
+    len = 1;
+    assert_int_equal(usb_bench_packet(c.dev, USB_OUT, 0, &caps, &len), USB_OK);
+    len = 0;
+    assert_int_equal(usb_bench_packet(c.dev, USB_IN, 0, nothing, &len), USB_OK);
+    assert_int_equal(input_leds(c.fx.input), INPUT_LED_CAPS);
+    end(&c);
+}
+
 /* 8.5.3: short reads, early status, what comes out of order. */
 static void test_control_stages(void **state) {
     struct ctx c;
@@ -403,7 +420,8 @@ static void test_plugging(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptors),    cmocka_unit_test(test_states),
-        cmocka_unit_test(test_control_stages), cmocka_unit_test(test_tablet),
+        cmocka_unit_test(test_control_stages),
+        cmocka_unit_test(test_leds), cmocka_unit_test(test_tablet),
         cmocka_unit_test(test_tablet_floods),  cmocka_unit_test(test_mouse),
         cmocka_unit_test(test_keyboard),       cmocka_unit_test(test_idle),
         cmocka_unit_test(test_plugging),

@@ -31,6 +31,7 @@ enum { WIDTH = 720, HEIGHT = 400, MAX_PIXELS = 1024 * 768 };
 /* What test and server share. */
 struct shared {
     volatile unsigned width, height, refreshes, watched, key, x, y, buttons, web_port;
+    volatile unsigned pointer, apart, leds; /* is there one in hardware; is it left out */
     volatile uint32_t seed; /* of the picture */
     uint32_t pixels[MAX_PIXELS];
 };
@@ -60,6 +61,7 @@ static void paint(void *dev, struct display *d, bool whole) {
     (void)dev;
     (void)whole;
     shared->refreshes++;
+    shared->apart = d->cursor_apart;
     if (d->width == shared->width && d->height == shared->height && drawn == shared->seed)
         return;
     drawn = shared->seed;
@@ -77,6 +79,21 @@ static void watched(void *dev, bool on) {
     shared->watched = on;
 }
 
+enum { POINTER_X = 100, POINTER_Y = 50, POINTER_SIZE = 32 };
+
+static bool pointer(void *dev, struct display_cursor *c) {
+    (void)dev;
+    memset(c, 0, sizeof(*c));
+    *c = (struct display_cursor){.size = POINTER_SIZE, .x = POINTER_X, .y = POINTER_Y};
+    c->pixels[0] = 0xff123456;
+    return shared->pointer;
+}
+
+static unsigned lights(void *dev) {
+    (void)dev;
+    return shared->leds;
+}
+
 static void on_event(void *dev, const struct input_event *event) {
     (void)dev;
     if (event->kind == INPUT_KEY)
@@ -92,9 +109,9 @@ static void on_event(void *dev, const struct input_event *event) {
 static void serve(int ready, const char *host, const char *password) {
     struct loop *loop = loop_new();
     struct input *input = input_new();
-    struct input_sink sink = {.name = "test", .event = on_event,
+    struct input_sink sink = {.name = "test", .event = on_event, .leds = lights,
                               .kinds = 1 << INPUT_KEY | 1 << INPUT_BUTTON | 1 << INPUT_ABS};
-    struct display display = {.refresh = paint, .watched = watched};
+    struct display display = {.refresh = paint, .watched = watched, .cursor = pointer};
     struct vnc_listen l = {.host = host, .path = host ? NULL : path, .port = 5990, .to_port = 6090,
                            .password = password, .tls = tls, .websocket = websocket && host,
                            .web_host = host, .share = share};
@@ -154,6 +171,22 @@ static void on_finished(rfbClient *c) {
     updated = true;
 }
 
+static bool own_pointer; /* the viewer asks how the guest's looks */
+static int shape_hot_x, shape_hot_y, shape_size = -1;
+static uint32_t shape_pixel;
+
+static void on_shape(rfbClient *c, int hot_x, int hot_y, int w, int h, int bytes) {
+    assert_int_equal(w, h);
+    assert_int_equal(bytes, 4);
+    shape_hot_x = hot_x;
+    shape_hot_y = hot_y;
+    shape_size = w;
+    shape_pixel = w && c->rcMask[0] ? *(const uint32_t *)c->rcSource : 0;
+    free(c->rcSource); /* which the library forgets */
+    free(c->rcMask);
+    c->rcSource = c->rcMask = NULL;
+}
+
 static char *give_password(rfbClient *c) {
     (void)c;
     return strdup("sesame");
@@ -183,6 +216,8 @@ static rfbClient *try_connect(const char *encodings) {
     c->GetPassword = give_password;
     c->GetCredential = give_credential;
     c->appData.encodingsString = encodings;
+    c->appData.useRemoteCursor = own_pointer;
+    c->GotCursorShape = on_shape;
     free(c->serverHost);
     c->serverHost = strdup(port ? "127.0.0.1" : path);
     c->serverPort = port ? (int)port : 0;
@@ -290,6 +325,36 @@ static void input_and_watching(void **state) {
     unsigned before = shared->refreshes;
     usleep(200000);
     assert_int_equal(shared->refreshes, before); /* and nobody looks */
+}
+
+/* Takes updates until it is told of a pointer of that size. */
+static void wait_for_shape(rfbClient *c, int size) {
+    for (unsigned i = 0; i < 50 && shape_size != size; i++)
+        next_update(c);
+    assert_int_equal(shape_size, size);
+}
+
+/* A viewer draws the guest's pointer while it is alone; with another it is in the picture. */
+static void pointer_of_the_viewer(void **state) {
+    (void)state;
+    start("127.0.0.1", NULL);
+    own_pointer = true;
+    rfbClient *c = connect_with("raw"), *other;
+    SendPointerEvent(c, POINTER_X + 5, POINTER_Y + 9, 0);
+    assert_int_equal(shape_size, -1);
+    shared->pointer = 1;
+    wait_for_shape(c, POINTER_SIZE);
+    assert_int_equal(shape_hot_x, 5);
+    assert_int_equal(shape_hot_y, 9);
+    assert_int_equal(shape_pixel & 0xffffff, 0x123456);
+    settle(&shared->apart, 1);
+    other = connect_with("raw");
+    shape_size = -1;
+    wait_for_shape(c, 5); /* a dot: the pointer itself is in the picture */
+    assert_int_equal(shared->apart, 0);
+    disconnect(other);
+    disconnect(c);
+    own_pointer = false;
 }
 
 static void password_is_asked(void **state) {
@@ -609,7 +674,7 @@ const char *__lsan_default_suppressions(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture),
-        T(input_and_watching),
+        T(input_and_watching), T(pointer_of_the_viewer),
         T(password_is_asked), T(wrong_password), T(unix_and_ipv6),
         T(browser_picture), T(browser_says_goodbye),
         T(tls_with_certificates), T(tls_with_password), T(tls_anonymous_ones),

@@ -173,14 +173,31 @@ def _content_sum():
 
 def _sector_image(name):
     """A boot-sector guest out of tests/lab/NAME.asm, padded to a megabyte."""
-    source = TOP / "tests" / "lab" / f"{name}.asm"
+    folder = TOP / "tests" / "lab"
+    source = folder / f"{name}.asm"
+    parts = sorted(folder.glob(f"{name}_*.inc"))
 
     def make(path):
-        run("nasm", "-f", "bin", "-o", path, source)
+        run("nasm", "-f", "bin", "-I", f"{folder}/", "-o", path, source)
         with open(path, "r+b") as disk:
             disk.truncate(1 << 20)
 
-    return [built(cache_dir() / f"{name}.img", digest(source), make)]
+    return [built(cache_dir() / f"{name}.img", digest(source, *parts), make)]
+
+
+def _golden_modes():
+    """What the guest of modes.asm has to show; made by the packaged QEMU on this host."""
+    tests = TOP / "tests"
+    player = TOP / "build" / "tests" / "play_modes"
+    if not player.is_file():
+        raise Trouble(f"{player} is missing: build it first")
+    inputs = [player, tests / "golden" / "modes.py", *sorted((tests / "lab").glob("modes*"))]
+
+    def make(path):
+        run("python3", tests / "golden" / "modes.py", "--player", player, "--list", path)
+
+    key = digest(versions("qemu-system-x86", "seabios"), *inputs)
+    return [built(cache_dir() / "modes.list", key, make)]
 
 
 def _program(name):
@@ -207,6 +224,8 @@ def provide(need):
         return _medium("guest.img", make_disk)
     if need == "kernel":
         return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
+    if need == "golden-modes":
+        return _golden_modes()
     if need.endswith(".asm"):
         return _sector_image(need.removesuffix(".asm"))
     if need.endswith(".c"):
