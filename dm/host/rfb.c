@@ -24,8 +24,9 @@ enum {
     WHEEL_UP = 8, WHEEL_DOWN = 16, MAX_RECTS = 4096,
 };
 
-/* Pseudo-encodings */
+/* What is no encoding of pixels */
 enum {
+    COPY_RECT = 1,
     DESKTOP_SIZE = -223, POINTER_MOTION = -257, EXTENDED_KEYS = -258, EXTENDED_DESKTOP_SIZE = -308,
 };
 
@@ -137,7 +138,8 @@ static size_t got_pixel_format(struct rfb *rfb) {
 static size_t got_encodings(struct rfb *rfb) {
     rfb->left = load_be16(rfb->in + 2);
     rfb->encoder.encoding = -1;
-    rfb->can_resize = rfb->can_resize_ext = rfb->can_relative = rfb->can_keycodes = false;
+    rfb->can_copy = rfb->can_resize = rfb->can_resize_ext = false;
+    rfb->can_relative = rfb->can_keycodes = false;
     rfb->state = RFB_ENCODINGS;
     return 4;
 }
@@ -151,6 +153,9 @@ static void encoding(struct rfb *rfb, int32_t e) {
         if (rfb->encoder.encoding < 0 &&
             (e == RFB_RAW || e == RFB_HEXTILE || rfb_zlib_load()))
             rfb->encoder.encoding = e;
+        break;
+    case COPY_RECT:
+        rfb->can_copy = true;
         break;
     case DESKTOP_SIZE:
         rfb->can_resize = true;
@@ -383,6 +388,7 @@ void rfb_resized(struct rfb *rfb) {
     if (rfb->tiles)
         all_changed(rfb);
     rfb->tell_size = true;
+    rfb->copy.rows = 0;
 }
 
 void rfb_changed(struct rfb *rfb, unsigned tile_x, unsigned tile_y) {
@@ -395,6 +401,23 @@ static bool any_changed(const struct rfb *rfb) {
         if (rfb->tiles[i])
             return true;
     return false;
+}
+
+/* What is still to be sent would not be where it is copied from. */
+static bool may_copy(const struct rfb *rfb) {
+    return rfb->can_copy && rfb->requested && !rfb->requested_all && !rfb->tell_size &&
+           !rfb->copy.rows && rfb->told_w == rfb->screen->width &&
+           rfb->told_h == rfb->screen->height && !any_changed(rfb);
+}
+
+void rfb_scrolled(struct rfb *rfb, const struct rfb_scroll *scroll) {
+    if (may_copy(rfb)) {
+        rfb->copy = *scroll;
+        return;
+    }
+    for (unsigned y = scroll->to / RFB_TILE_H; y * RFB_TILE_H < scroll->to + scroll->rows; y++)
+        for (unsigned x = 0; x < rfb->tiles_w; x++)
+            rfb_changed(rfb, x, y);
 }
 
 static bool row_has(const struct rfb *rfb, unsigned y, unsigned from, unsigned to) {
@@ -428,6 +451,21 @@ static bool next_rect(struct rfb *rfb, unsigned *row, struct rfb_rect *r) {
             return true;
         }
     return false;
+}
+
+static unsigned put_copy(struct rfb *rfb) {
+    const struct rfb_scroll s = rfb->copy;
+    if (!s.rows)
+        return 0;
+    rfb->copy.rows = 0;
+    rfb_buf_u16(&rfb->out, 0);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.to);
+    rfb_buf_u16(&rfb->out, (uint16_t)rfb->told_w);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.rows);
+    rfb_buf_u32(&rfb->out, COPY_RECT);
+    rfb_buf_u16(&rfb->out, 0);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.from);
+    return 1;
 }
 
 static void put_pseudo(struct rfb *rfb, uint16_t x, uint16_t w, uint16_t h, int32_t e) {
@@ -469,14 +507,15 @@ void rfb_update(struct rfb *rfb) {
     rfb->requested_all = false;
     if (rfb->can_relative && rfb->told_absolute != rfb->user->absolute(rfb->user->arg))
         rfb->tell_pointer = true;
-    bool news = rfb->tell_keycodes || rfb->tell_pointer ||
+    bool news = rfb->copy.rows || rfb->tell_keycodes || rfb->tell_pointer ||
                 (rfb->tell_size && (rfb->can_resize || rfb->can_resize_ext));
     if (!news && !any_changed(rfb))
         return;
     rfb->requested = false;
     size_t at = rfb->out.len;
     rfb_buf_u32(&rfb->out, UPDATE << 24);
-    unsigned n = put_news(rfb), row = 0;
+    unsigned n = put_copy(rfb), row = 0;
+    n += put_news(rfb);
     struct rfb_rect r;
     while (n < MAX_RECTS && next_rect(rfb, &row, &r))
         n += rfb_encode(&rfb->encoder, &rfb->out, rfb->screen->pixels, rfb->screen->width, &r);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One line that can be told from others is looked for at other heights; where it is found, those
+ * around it decide. Lines are compared from the left, so most of them cost next to nothing. See
+ * rfb_scroll.h.
+ */
+#include "rfb_scroll.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "core/bits.h"
+
+enum { PROBES = 3, LOOK = 48, TRIES = 4, LEAST = 64 };
+
+struct pictures {
+    const uint32_t *was, *now;
+    unsigned was_stride, now_stride, width, top, bottom;
+};
+
+static bool same(const struct pictures *p, unsigned now, unsigned was) {
+    return !memcmp(p->now + (size_t)now * p->now_stride, p->was + (size_t)was * p->was_stride,
+                   p->width * sizeof(uint32_t));
+}
+
+/* A line that is not of one colour, nor where it was; from y on. False: none is near. */
+static bool find_probe(const struct pictures *p, unsigned *y) {
+    for (unsigned end = MIN(*y + LOOK, p->bottom); *y < end; ++*y) {
+        const uint32_t *line = p->now + (size_t)*y * p->now_stride;
+        if (memcmp(line, line + 1, (p->width - 1) * sizeof(*line)) && !same(p, *y, *y))
+            return true;
+    }
+    return false;
+}
+
+/* How far the lines around agree, if line `was` has become line `now`. */
+static void measure(const struct pictures *p, unsigned now, unsigned was, struct rfb_scroll *s) {
+    unsigned up = 0, down = 1;
+    while (now - up > p->top && was - up > p->top && same(p, now - up - 1, was - up - 1))
+        up++;
+    while (now + down < p->bottom && was + down < p->bottom && same(p, now + down, was + down))
+        down++;
+    *s = (struct rfb_scroll){.to = now - up, .from = was - up, .rows = up + down};
+}
+
+static bool follow(const struct pictures *p, unsigned y, struct rfb_scroll *found) {
+    unsigned tries = 0;
+    for (unsigned by = 1; by < p->bottom - p->top && tries < TRIES; by++)
+        for (unsigned back = 0; back < 2; back++) {
+            bool inside = back ? y >= p->top + by : y + by < p->bottom;
+            unsigned was = back ? y - by : y + by;
+            if (!inside || !same(p, y, was))
+                continue;
+            measure(p, y, was, found);
+            if (found->rows >= LEAST && found->rows >= (p->bottom - p->top) / 2)
+                return true;
+            tries++;
+        }
+    return false;
+}
+
+bool rfb_find_scroll(const uint32_t *was, unsigned was_stride, const uint32_t *now,
+                     unsigned now_stride, unsigned width, unsigned top, unsigned bottom,
+                     struct rfb_scroll *found) {
+    const struct pictures p = {was, now, was_stride, now_stride, width, top, bottom};
+    if (width < 2 || bottom < top + LEAST)
+        return false;
+    for (unsigned i = 0; i < PROBES; i++) {
+        /* the middle, then above and below it */
+        static const unsigned quarter[PROBES] = {2, 1, 3};
+        unsigned y = top + (bottom - top) * quarter[i] / 4;
+        if (find_probe(&p, &y))
+            return follow(&p, y, found);
+    }
+    return false;
+}
