@@ -77,6 +77,13 @@ static inline unsigned distance_code(unsigned distance, unsigned *extra) {
 
 /* ---- codes ---- */
 
+static unsigned turn16(unsigned v) {
+    v = (v & 0x5555) << 1 | (v >> 1 & 0x5555);
+    v = (v & 0x3333) << 2 | (v >> 2 & 0x3333);
+    v = (v & 0x0f0f) << 4 | (v >> 4 & 0x0f0f);
+    return (v & 0x00ff) << 8 | v >> 8;
+}
+
 /* Canonical codes from their lengths (RFC 1951, 3.2.2), turned around. */
 static void assign(struct codes *c, unsigned n) {
     unsigned count[MOST_BITS + 2] = {0}, next[MOST_BITS + 2] = {0};
@@ -85,12 +92,8 @@ static void assign(struct codes *c, unsigned n) {
     count[0] = 0;
     for (unsigned b = 1; b <= MOST_BITS; b++)
         next[b] = (next[b - 1] + count[b - 1]) << 1;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned code = next[c->bits[i]]++, turned = 0;
-        for (unsigned b = 0; b < c->bits[i]; b++)
-            turned |= (code >> b & 1) << (c->bits[i] - 1 - b);
-        c->code[i] = (uint16_t)turned;
-    }
+    for (unsigned i = 0; i < n; i++)
+        c->code[i] = (uint16_t)(turn16(next[c->bits[i]]++) >> (16 - c->bits[i]));
 }
 
 static void sort(uint32_t *v, unsigned n) {
@@ -160,12 +163,17 @@ static void make_codes(struct codes *c, unsigned *often, unsigned n, unsigned li
     assign(c, n);
 }
 
-static void fixed_codes(struct codes *literals, struct codes *distances) {
+/* RFC 1951, 3.2.6; made when they are first needed. */
+static struct codes fixed_literals, fixed_distances;
+
+static void make_fixed_codes(void) {
+    if (fixed_literals.bits[0])
+        return;
     for (unsigned i = 0; i < LITERALS; i++)
-        literals->bits[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
-    assign(literals, LITERALS);
-    memset(distances->bits, 5, 32);
-    assign(distances, 32);
+        fixed_literals.bits[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+    assign(&fixed_literals, LITERALS);
+    memset(fixed_distances.bits, 5, 32);
+    assign(&fixed_distances, 32);
 }
 
 static size_t cost(const struct block *b, const struct codes *literals,
@@ -293,25 +301,29 @@ static void put_lengths(struct writer *w, const struct lengths *l) {
     }
 }
 
-static void put_tokens(struct writer *w, const struct deflate *d, const struct block *b,
-                       const struct codes *literals, const struct codes *distances) {
+/* The writer is a copy, which needs not be in memory after each byte that goes there. */
+static struct writer put_tokens(struct writer w, const struct deflate *d, const struct block *b,
+                                const struct codes *literals, const struct codes *distances) {
     for (unsigned i = 0; i < b->token_count; i++) {
         unsigned token = d->tokens[i], length = token >> 16, distance = token & 0xffff, extra, code;
         if (!length) {
-            put(w, literals->code[token], literals->bits[token]);
-            spill(w);
+            put(&w, literals->code[token], literals->bits[token]);
+            if (w.count > 56 - MOST_BITS)
+                spill(&w);
             continue;
         }
+        spill(&w);
         code = length_code(length, &extra);
-        put(w, literals->code[code], literals->bits[code]);
-        put(w, (length - 3) & ((1u << extra) - 1), extra);
+        put(&w, literals->code[code], literals->bits[code]);
+        put(&w, (length - 3) & ((1u << extra) - 1), extra);
         code = distance_code(distance, &extra);
-        put(w, distances->code[code], distances->bits[code]);
-        put(w, (distance - 1) & ((1u << extra) - 1), extra);
-        spill(w);
+        put(&w, distances->code[code], distances->bits[code]);
+        put(&w, (distance - 1) & ((1u << extra) - 1), extra);
+        spill(&w);
     }
-    put(w, literals->code[END], literals->bits[END]);
-    spill(w);
+    put(&w, literals->code[END], literals->bits[END]);
+    spill(&w);
+    return w;
 }
 
 static void put_stored(struct writer *w, const uint8_t *bytes, unsigned n) {
@@ -343,16 +355,16 @@ static void put_block(struct writer *w, struct deflate *d, unsigned from, unsign
     if (bits < stored) {
         put(w, OWN, 3);
         put_lengths(w, &l);
-        put_tokens(w, d, &b, &literals, &distances);
+        *w = put_tokens(*w, d, &b, &literals, &distances);
         return;
     }
-    fixed_codes(&literals, &distances);
-    if (cost(&b, &literals, &distances) >= stored) {
+    make_fixed_codes();
+    if (cost(&b, &fixed_literals, &fixed_distances) >= stored) {
         put_stored(w, d->bytes + from, to - from);
         return;
     }
     put(w, FIXED, 3);
-    put_tokens(w, d, &b, &literals, &distances);
+    *w = put_tokens(*w, d, &b, &fixed_literals, &fixed_distances);
 }
 
 /* ---- the stream ---- */

@@ -131,26 +131,52 @@ struct tile {
     uint8_t index[TILE * TILE];
 };
 
+/* gcc's and clang's vectors. */
+typedef uint32_t four __attribute__((vector_size(16)));
+
+static void mask_line(uint32_t *to, const uint32_t *from, unsigned n) {
+    const four mask = {0xffffff, 0xffffff, 0xffffff, 0xffffff};
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4) {
+        four v;
+        memcpy(&v, from + x, sizeof(v));
+        v &= mask;
+        memcpy(to + x, &v, sizeof(v));
+    }
+    for (; x < n; x++)
+        to[x] = from[x] & 0xffffff;
+}
+
 static void load_tile(struct tile *t, const uint32_t *pixels, unsigned stride,
                       const struct rfb_rect *r) {
     uint32_t *to = t->pixels;
     t->w = r->w;
     t->h = r->h;
-    for (unsigned y = 0; y < r->h; y++) {
-        const uint32_t *from = pixels + (size_t)(r->y + y) * stride + r->x;
-        for (unsigned x = 0; x < r->w; x++)
-            *to++ = from[x] & 0xffffff;
-    }
+    for (unsigned y = 0; y < r->h; y++, to += r->w)
+        mask_line(to, pixels + (size_t)(r->y + y) * stride + r->x, r->w);
+}
+
+static inline bool all_are(const uint32_t *pixels, uint32_t colour) {
+    uint64_t v[4], two = (uint64_t)colour << 32 | colour;
+    memcpy(v, pixels, sizeof(v));
+    return !((v[0] ^ two) | (v[1] ^ two) | (v[2] ^ two) | (v[3] ^ two));
 }
 
 /* Which colours the tile has, and which of them each pixel is; gives up above COLOURS. */
 static void find_colours(struct tile *t) {
     unsigned n = t->w * t->h, last = 0;
-    t->colours[0] = t->pixels[0];
+    uint32_t colour = t->pixels[0];
+    t->colours[0] = colour;
     t->colour_count = 1;
     for (unsigned i = 0; i < n; i++) {
         uint32_t pixel = t->pixels[i];
-        if (pixel != t->colours[last]) {
+        if (i % 8 == 0 && i + 8 <= n && pixel == colour && all_are(t->pixels + i, colour)) {
+            memset(t->index + i, (int)last, 8); /* most of a screen is runs */
+            i += 7;
+            continue;
+        }
+        if (pixel != colour) {
+            colour = pixel;
             for (last = 0; last < t->colour_count && t->colours[last] != pixel;)
                 last++;
             if (last == COLOURS) {
@@ -252,23 +278,30 @@ static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const u
         to = put_compact(f, to, from[i]);
 }
 
+/* Eight indexes of a bit each, the first one highest: the product brings byte i to bit 63 - i. */
+static inline uint8_t pack8(const uint8_t *index) {
+    return (uint8_t)(load_le64(index) * UINT64_C(0x8040201008040201) >> 56);
+}
+
 /* Rows of indexes of 1, 2 or 4 bits, each padded to a byte. */
 static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
     unsigned bits = t->colour_count == 2 ? 1 : t->colour_count <= 4 ? 2 : 4;
-    for (unsigned y = 0; y < t->h; y++) {
-        uint8_t byte = 0;
-        unsigned have = 0;
-        for (unsigned x = 0; x < t->w; x++) {
-            byte = (uint8_t)(byte << bits | t->index[y * t->w + x]);
+    uint8_t *to = rfb_buf_room(out, (size_t)(t->w * bits + 7) / 8 * t->h);
+    for (unsigned y = 0; to && y < t->h; y++) {
+        const uint8_t *index = t->index + y * t->w;
+        unsigned byte = 0, have = 0, x = 0;
+        for (; bits == 1 && x + 8 <= t->w; x += 8)
+            *to++ = pack8(index + x);
+        for (; x < t->w; x++) {
+            byte = byte << bits | index[x];
             have += bits;
             if (have == 8) {
-                rfb_buf_u8(out, byte);
-                byte = 0;
-                have = 0;
+                *to++ = (uint8_t)byte;
+                byte = have = 0;
             }
         }
         if (have)
-            rfb_buf_u8(out, (uint8_t)(byte << (8 - have)));
+            *to++ = (uint8_t)(byte << (8 - have));
     }
 }
 
