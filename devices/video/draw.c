@@ -149,20 +149,37 @@ static void index_line(const uint32_t *palette, const uint8_t *src, unsigned n, 
         out[x] = palette[src[x]];
 }
 
-static void rgb15_line(const uint8_t *src, unsigned n, uint32_t *out) {
-    for (unsigned x = 0; x < n; x++) {
-        uint32_t v = load_le16(src + 2 * x);
-        uint32_t r = v >> 10 & 0x1f, g = v >> 5 & 0x1f, b = v & 0x1f;
-        out[x] = (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+static inline four four_le16(const uint8_t *src) {
+    return (four){load_le16(src), load_le16(src + 2), load_le16(src + 4), load_le16(src + 6)};
+}
+
+static inline four rgb15(four v) {
+    four r = v >> 10 & 0x1f, g = v >> 5 & 0x1f, b = v & 0x1f;
+    return (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+}
+
+static inline four rgb16(four v) {
+    four r = v >> 11, g = v >> 5 & 0x3f, b = v & 0x1f;
+    return (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
+}
+
+static inline void hicolour_line(const uint8_t *src, unsigned n, uint32_t *out,
+                                 four (*convert)(four)) {
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4) {
+        four v = convert(four_le16(src + 2 * x));
+        memcpy(out + x, &v, sizeof(v));
     }
+    for (; x < n; x++)
+        out[x] = convert((four){load_le16(src + 2 * x)})[0];
+}
+
+static void rgb15_line(const uint8_t *src, unsigned n, uint32_t *out) {
+    hicolour_line(src, n, out, rgb15);
 }
 
 static void rgb16_line(const uint8_t *src, unsigned n, uint32_t *out) {
-    for (unsigned x = 0; x < n; x++) {
-        uint32_t v = load_le16(src + 2 * x);
-        uint32_t r = v >> 11, g = v >> 5 & 0x3f, b = v & 0x1f;
-        out[x] = (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
-    }
+    hicolour_line(src, n, out, rgb16);
 }
 
 static void rgb24_line(const uint8_t *src, unsigned n, uint32_t *out) {

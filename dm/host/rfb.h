@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "rfb_encode.h"
-#include "rfb_scroll.h"
+#include "rfb_diff.h"
 
 enum { RFB_PASSWORD = 8, RFB_CHALLENGE = 16, RFB_IN = 1024, RFB_KEYS = 256, RFB_HELD = 16 };
 
@@ -22,9 +22,6 @@ struct rfb_screen {
     unsigned width, height; /* at most 65535 */
     const uint32_t *pixels; /* XRGB8888, no gap between lines */
 };
-
-/* Changed parts of a screen are told in tiles of this size. */
-enum { RFB_TILE_W = 64, RFB_TILE_H = 16 };
 
 struct keymap;
 struct rfb;

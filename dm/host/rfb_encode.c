@@ -95,17 +95,53 @@ bool rfb_format_ready(struct rfb_format *f) {
     for (unsigned c = 0; c < 3; c++)
         f->rgb = f->rgb && f->max[c] == 255;
     f->native = f->rgb && !f->big_endian && f->shift[0] == 16 && f->shift[1] == 8 && !f->shift[2];
+    /* in memory: the lowest byte first, whatever we are */
+    f->bytes = f->rgb && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    for (unsigned c = 0; c < 3; c++) {
+        f->bytes = f->bytes && f->shift[c] % 8 == 0;
+        f->byte_shift[c] = f->big_endian ? 24u - f->shift[c] : f->shift[c];
+    }
     find_compact(f);
     return true;
 }
 
+static inline uint32_t pixel_of(const struct rfb_format *f, uint32_t pixel) {
+    return f->table[0][pixel >> 16 & 0xff] | f->table[1][pixel >> 8 & 0xff] |
+           f->table[2][pixel & 0xff];
+}
+
 static inline uint8_t *put_pixel(const struct rfb_format *f, uint8_t *to, uint32_t pixel) {
-    uint32_t v = f->table[0][pixel >> 16 & 0xff] | f->table[1][pixel >> 8 & 0xff] |
-                 f->table[2][pixel & 0xff];
+    uint32_t v = pixel_of(f, pixel);
     unsigned bytes = f->bits / 8u;
     for (unsigned i = 0; i < bytes; i++)
         to[i] = (uint8_t)(v >> 8 * (f->big_endian ? bytes - 1 - i : i));
     return to + bytes;
+}
+
+/* gcc's and clang's vectors. */
+typedef uint32_t four __attribute__((vector_size(16)));
+
+static inline uint32_t swap_bytes(const struct rfb_format *f, uint32_t pixel) {
+    return (pixel >> 16 & 0xff) << f->byte_shift[0] | (pixel >> 8 & 0xff) << f->byte_shift[1] |
+           (pixel & 0xff) << f->byte_shift[2];
+}
+
+static uint8_t *put_bytes(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
+                          unsigned n) {
+    const four byte = {0xff, 0xff, 0xff, 0xff};
+    const uint32_t r = f->byte_shift[0], g = f->byte_shift[1], b = f->byte_shift[2];
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4, to += 16) {
+        four v;
+        memcpy(&v, from + x, sizeof(v));
+        v = (v >> 16 & byte) << r | (v >> 8 & byte) << g | (v & byte) << b;
+        memcpy(to, &v, sizeof(v));
+    }
+    for (; x < n; x++, to += 4) {
+        uint32_t v = swap_bytes(f, from[x]);
+        memcpy(to, &v, sizeof(v));
+    }
+    return to;
 }
 
 static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
@@ -113,6 +149,13 @@ static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t
     if (f->native) {
         memcpy(to, from, n * sizeof(*from));
         return to + n * sizeof(*from);
+    }
+    if (f->bytes)
+        return put_bytes(f, to, from, n);
+    if (f->bits == 16 && !f->big_endian) {
+        for (; n; n--, to += 2)
+            store_le16(to, (uint16_t)pixel_of(f, *from++));
+        return to;
     }
     while (n--)
         to = put_pixel(f, to, *from++);
@@ -130,9 +173,6 @@ struct tile {
     unsigned colour_count; /* COLOURS + 1: more */
     uint8_t index[TILE * TILE];
 };
-
-/* gcc's and clang's vectors. */
-typedef uint32_t four __attribute__((vector_size(16)));
 
 static void mask_line(uint32_t *to, const uint32_t *from, unsigned n) {
     const four mask = {0xffffff, 0xffffff, 0xffffff, 0xffffff};
@@ -274,7 +314,11 @@ static uint8_t *put_compact(const struct rfb_format *f, uint8_t *to, uint32_t pi
 static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                         unsigned n) {
     uint8_t *to = rfb_buf_room(out, (size_t)n * f->compact);
-    for (unsigned i = 0; to && i < n; i++)
+    unsigned i = 0;
+    /* each writes a byte of the next, but the last */
+    for (; to && f->bytes && f->compact == 3 && i + 1 < n; i++, to += 3)
+        store_le32(to, swap_bytes(f, from[i]) >> 8 * f->compact_skip);
+    for (; to && i < n; i++)
         to = put_compact(f, to, from[i]);
 }
 
@@ -337,15 +381,18 @@ enum {
 static void tight_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                          unsigned n) {
     uint8_t *to = rfb_buf_room(out, (size_t)n * (f->rgb ? 3 : f->bits / 8u));
-    for (unsigned i = 0; to && i < n; i++) {
-        if (!f->rgb) {
-            to = put_pixel(f, to, from[i]);
-            continue;
-        }
-        *to++ = (uint8_t)(from[i] >> 16);
-        *to++ = (uint8_t)(from[i] >> 8);
-        *to++ = (uint8_t)from[i];
+    unsigned i = 0;
+    if (!to)
+        return;
+    if (!f->rgb) {
+        put_line(f, to, from, n);
+        return;
     }
+    for (; i + 1 < n; i++, to += 3) /* each writes a byte of the next, but the last */
+        store_le32(to, __builtin_bswap32(from[i]) >> 8);
+    *to++ = (uint8_t)(from[i] >> 16);
+    *to++ = (uint8_t)(from[i] >> 8);
+    *to++ = (uint8_t)from[i];
 }
 
 /* Little data goes as it is; else its compressed length in seven bits a byte, lowest first. */

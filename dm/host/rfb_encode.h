@@ -36,6 +36,8 @@ struct rfb_format {
     unsigned compact; /* bytes of a ZRLE pixel */
     unsigned compact_skip; /* bytes left out before those */
     bool rgb; /* a Tight pixel is three bytes: red, green, blue */
+    bool bytes; /* each colour is a byte of 32 bits, at these shifts in our memory */
+    unsigned byte_shift[3];
     uint32_t table[3][256];
 };
 

@@ -124,18 +124,29 @@ static void pace(struct vnc *vnc) {
 
 /* ---- the shared screen ---- */
 
-static void compare_line(struct vnc *vnc, unsigned y, const uint32_t *from) {
-    uint32_t *to = vnc->pixels + (size_t)y * vnc->screen.width;
-    if (!memcmp(to, from, vnc->screen.width * sizeof(*to)))
-        return;
-    for (unsigned x = 0; x < vnc->screen.width; x += RFB_TILE_W) {
-        size_t n = MIN(vnc->screen.width - x, (unsigned)RFB_TILE_W) * sizeof(*to);
-        if (!memcmp(to + x, from + x, n))
-            continue;
-        memcpy(to + x, from + x, n);
-        for (unsigned i = 0; i < vnc->client_count; i++)
+/* These tiles of a row of them have changed. */
+static void tell_row(struct vnc *vnc, unsigned row, const uint64_t tiles[RFB_TILE_WORDS]) {
+    for (unsigned x = 0; x * RFB_TILE_W < vnc->screen.width; x++)
+        for (unsigned i = 0; bitmap_get(tiles, x) && i < vnc->client_count; i++)
             if (vnc->clients[i]->in)
-                rfb_changed(&vnc->clients[i]->rfb, x / RFB_TILE_W, y / RFB_TILE_H);
+                rfb_changed(&vnc->clients[i]->rfb, x, row);
+}
+
+/* Takes lines [top, bottom) over; those that `moved` are as they were. */
+static void take_lines(struct vnc *vnc, unsigned top, unsigned bottom,
+                       const struct rfb_scroll *moved) {
+    const struct display *d = vnc->display;
+    unsigned width = vnc->screen.width;
+    for (unsigned y = top; y < bottom;) {
+        uint64_t tiles[RFB_TILE_WORDS] = {0};
+        unsigned row = y / RFB_TILE_H, end = MIN((row + 1) * RFB_TILE_H, bottom);
+        bool any = false;
+        for (; y < end; y++)
+            if (y - moved->to >= moved->rows)
+                any |= rfb_take_line(vnc->pixels + (size_t)y * width,
+                                     d->pixels + (size_t)y * d->stride, width, tiles);
+        if (any)
+            tell_row(vnc, row, tiles);
     }
 }
 
@@ -195,9 +206,7 @@ static void look(struct vnc *vnc) {
         vnc->active = vnc->looked;
     unsigned bottom = MIN(d->dirty_bottom, d->height);
     take_scroll(vnc, d->dirty_top, bottom, &moved);
-    for (unsigned y = d->dirty_top; y < bottom; y++)
-        if (y - moved.to >= moved.rows) /* those are as they were */
-            compare_line(vnc, y, d->pixels + (size_t)y * d->stride);
+    take_lines(vnc, d->dirty_top, bottom, &moved);
     d->dirty_top = d->dirty_bottom = 0;
     d->drawn = false;
 }

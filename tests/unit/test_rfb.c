@@ -533,6 +533,39 @@ static void pixel_formats(void **state) {
     assert_false(FEED(0, 0, 0, 0, 24, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0));
 }
 
+/* Colours of a byte each, in any order: four pixels at a time, and the one behind. */
+static void colours_of_bytes(void **state) {
+    static const struct {
+        uint8_t big_endian, shift[3], sent[4]; /* of aa, bb, cc */
+    } formats[] = {
+        {0, {0, 8, 16}, {0xaa, 0xbb, 0xcc, 0}}, /* noVNC */
+        {1, {16, 8, 0}, {0, 0xaa, 0xbb, 0xcc}},
+        {0, {24, 16, 8}, {0, 0xcc, 0xbb, 0xaa}},
+        {1, {0, 8, 16}, {0, 0xcc, 0xbb, 0xaa}},
+        {0, {8, 0, 16}, {0xbb, 0xaa, 0xcc, 0}},
+    };
+    (void)state;
+    enter();
+    screen.width = 5;
+    screen.height = 1;
+    rfb_resized(&rfb);
+    rfb.told_w = 5;
+    rfb.told_h = 1;
+    for (unsigned i = 0; i < 5; i++)
+        pixels[i] = 0xddaabbcc; /* the highest byte may be anything */
+    for (unsigned f = 0; f < ARRAY_LEN(formats); f++) {
+        const uint8_t *s = formats[f].shift;
+        FEED(0, 0, 0, 0, 32, 24, formats[f].big_endian, 1, 0, 255, 0, 255, 0, 255, s[0], s[1], s[2],
+             0, 0, 0);
+        FEED(3, 0, 0, 0, 0, 0, 0, 5, 0, 1);
+        rfb_update(&rfb);
+        EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0, 0, 0, 0);
+        for (unsigned i = 0; i < 5; i++)
+            expect_out(formats[f].sent, 4);
+        assert_int_equal(rfb.out.len, 0);
+    }
+}
+
 static void hextile_tiles(void **state) {
     (void)state;
     enter();
@@ -620,7 +653,8 @@ int main(void) {
         cmocka_unit_test(keys_and_releases), T(layouts), T(other_levels),
         cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
         cmocka_unit_test(scrolls_are_found), T(scrolls_are_copies),
-        T(pixel_formats), T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
+        T(pixel_formats), T(colours_of_bytes),
+        T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

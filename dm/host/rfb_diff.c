@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One line that can be told from others is looked for at other heights; where it is found, those
- * around it decide. Lines are compared from the left, so most of them cost next to nothing. See
- * rfb_scroll.h.
+ * Of lines that moved, one that can be told from others is looked for at other heights; where it is
+ * found, those around it decide. Lines are compared from the left, so most of them cost next to
+ * nothing. See rfb_diff.h.
  */
-#include "rfb_scroll.h"
+#include "rfb_diff.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,6 +12,22 @@
 #include "core/bits.h"
 
 enum { PROBES = 3, LOOK = 48, TRIES = 4, LEAST = 64 };
+
+bool rfb_take_line(uint32_t *was, const uint32_t *now, unsigned width,
+                   uint64_t tiles[RFB_TILE_WORDS]) {
+    bool any = false;
+    if (!memcmp(was, now, width * sizeof(*was)))
+        return false;
+    for (unsigned x = 0; x < width; x += RFB_TILE_W) {
+        size_t n = MIN(width - x, (unsigned)RFB_TILE_W) * sizeof(*was);
+        if (!memcmp(was + x, now + x, n))
+            continue;
+        memcpy(was + x, now + x, n);
+        bitmap_set(tiles, x / RFB_TILE_W);
+        any = true;
+    }
+    return any;
+}
 
 struct pictures {
     const uint32_t *was, *now;
