@@ -11,7 +11,7 @@
 
 #include "core/bits.h"
 
-enum { PROBES = 3, LOOK = 48, TRIES = 4, LEAST = 64 };
+enum { PROBES = 3, LOOK = 48, TRIES = 8, LEAST = 64 };
 
 bool rfb_take_line(uint32_t *was, const uint32_t *now, unsigned width,
                    uint64_t tiles[RFB_TILE_WORDS]) {
@@ -85,8 +85,8 @@ bool rfb_find_scroll(const uint32_t *was, unsigned was_stride, const uint32_t *n
         /* the middle, then above and below it */
         static const unsigned quarter[PROBES] = {2, 1, 3};
         unsigned y = top + (bottom - top) * quarter[i] / 4;
-        if (find_probe(&p, &y))
-            return follow(&p, y, found);
+        if (find_probe(&p, &y) && follow(&p, y, found))
+            return true;
     }
     return false;
 }

@@ -243,3 +243,12 @@ bool rfb_wait(struct rfb *rfb, uint64_t until) {
     }
     return true;
 }
+
+void rfb_settle(struct rfb *rfb) {
+    uint64_t before;
+    rfb_ask(rfb, false);
+    do {
+        before = rfb->counts.pixels;
+        take_message(rfb);
+    } while (rfb->counts.pixels - before < (uint64_t)rfb->width * rfb->height);
+}

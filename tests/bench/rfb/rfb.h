@@ -55,6 +55,9 @@ void rfb_pointer(struct rfb *rfb, unsigned x, unsigned y, unsigned buttons);
 /* Asks for what changes and takes messages, until one brought pixels (true) or it is that late. */
 bool rfb_wait(struct rfb *rfb, uint64_t until_ns);
 
+/* Takes the whole screen, with all that was asked for before. */
+void rfb_settle(struct rfb *rfb);
+
 /* The next n bytes from the server; they stay until the next call. */
 const uint8_t *rfb_take(struct rfb *rfb, size_t n);
 

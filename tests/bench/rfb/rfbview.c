@@ -171,6 +171,13 @@ static void still(char **word) {
     printf("ok\n");
 }
 
+/* After it no request waits. */
+static void settle(char **word) {
+    (void)word;
+    rfb_settle(&view);
+    printf("ok\n");
+}
+
 /* [N]: whole screens, whatever has changed. */
 static void pull(char **word) {
     struct rfb_counts from = view.counts;
@@ -284,7 +291,7 @@ static const struct {
     void (*run)(char **word);
 } commands[] = {
     {"size", size}, {"pixel", pixel}, {"area", area}, {"sum", sum}, {"save", save},
-    {"watch", watch}, {"updates", updates}, {"still", still}, {"pull", pull}, {"key", key},
+    {"watch", watch}, {"updates", updates}, {"still", still}, {"pull", pull}, {"settle", settle}, {"key", key},
     {"point", point}, {"click", click}, {"latency", latency},
 };
 
