@@ -50,13 +50,13 @@ static bool find_probe(const struct pictures *p, unsigned *y) {
 }
 
 /* How far the lines around agree, if line `was` has become line `now`. */
-static void measure(const struct pictures *p, unsigned now, unsigned was, struct rfb_scroll *s) {
+static struct rfb_scroll measure(const struct pictures *p, unsigned now, unsigned was) {
     unsigned up = 0, down = 1;
     while (now - up > p->top && was - up > p->top && same(p, now - up - 1, was - up - 1))
         up++;
     while (now + down < p->bottom && was + down < p->bottom && same(p, now + down, was + down))
         down++;
-    *s = (struct rfb_scroll){.to = now - up, .from = was - up, .rows = up + down};
+    return (struct rfb_scroll){.to = now - up, .from = was - up, .rows = up + down};
 }
 
 static bool follow(const struct pictures *p, unsigned y, struct rfb_scroll *found) {
@@ -67,9 +67,11 @@ static bool follow(const struct pictures *p, unsigned y, struct rfb_scroll *foun
             unsigned was = back ? y - by : y + by;
             if (!inside || !same(p, y, was))
                 continue;
-            measure(p, y, was, found);
-            if (found->rows >= LEAST && found->rows >= (p->bottom - p->top) / 2)
+            struct rfb_scroll s = measure(p, y, was);
+            if (s.rows >= LEAST && s.rows >= (p->bottom - p->top) / 2) {
+                *found = s;
                 return true;
+            }
             tries++;
         }
     return false;

@@ -23,7 +23,7 @@ struct rfb_scroll {
 };
 
 /* Compares lines [top, bottom) of what is now with what was, each of `width` pixels. True: most of
- * them are old ones, all of `found`'s exactly. */
+ * them are old ones, all of `found`'s exactly. False: it is left alone. */
 bool rfb_find_scroll(const uint32_t *was, unsigned was_stride, const uint32_t *now,
                      unsigned now_stride, unsigned width, unsigned top, unsigned bottom,
                      struct rfb_scroll *found);

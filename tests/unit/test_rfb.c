@@ -465,7 +465,9 @@ static void scrolls_are_found(void **state) {
     assert_int_equal(s.to, 61);
     assert_int_equal(s.rows, 180 - 61);
     now[120 * W] = 5; /* less than half of the lines go together */
+    s = (struct rfb_scroll){0};
     assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    assert_int_equal(s.rows, 0);
     memcpy(now, was, sizeof(now)); /* nothing moved */
     assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
     number_lines(now, W, H, 5000); /* everything is new */
