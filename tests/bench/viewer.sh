@@ -39,12 +39,12 @@ one_dm() {
     # a console whose cursor does not blink, then one whose does
     guest_type 'printf "\033[?25l" >/dev/tty0'
     view watch 2 >/dev/null
-    load rest 10 ''
+    load rest 6 ''
     guest_type 'printf "\033[?25h" >/dev/tty0'
-    load cursor 10 ''
+    load cursor 6 ''
     load scroll 10 'for i in 1 2; do cat /tmp/log >/dev/tty0; done'
     load pictures 10 'for i in 1 2 3 4 5 6 7 8 9 10; do cat /tmp/a >/dev/fb0; usleep 200000; cat /tmp/b >/dev/fb0; usleep 200000; done'
-    picture $BENCH_DM
+    screendump $BENCH_DM
     viewer_stop
     id=$(domid)
     xl destroy guest
