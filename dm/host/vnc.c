@@ -40,6 +40,7 @@ enum {
     CLIENTS = 32, READ_SIZE = 4096, READS = 8, ACCEPTS = 16,
     DISPLAY_0 = 5900, WEBSOCKET_0 = 5700,
     BUSY_MS = 16, /* between two looks at the screen, at least */
+    SOON_MS = 5,  /* what somebody did shows, if the guest is quick */
     SCROLL = 64,  /* so many lines have to change before it is asked whether they moved */
     KEEP_OUT = 65536, /* of a viewer's buffer, once it is empty */
     ANSWERS = 65536,  /* bytes that a viewer may leave unread besides updates */
@@ -78,6 +79,7 @@ struct vnc {
     struct loop_fd timer;
     unsigned armed; /* for so many ms; 0: not */
     uint64_t active; /* when the guest last drew, or somebody did something, in ns */
+    bool prompted;   /* somebody did something since pace() looked */
     uint64_t looked; /* at the screen */
     struct rfb_user user;
 };
@@ -114,6 +116,9 @@ static void pace(struct vnc *vnc) {
         return;
     uint64_t now = loop_monotonic(NULL), since = (now - vnc->looked) / NS_PER_MS;
     unsigned ms = patience(vnc, now);
+    if (vnc->prompted && (!vnc->armed || vnc->armed > BUSY_MS / 2))
+        arm(vnc, MAX(BUSY_MS / 2 - (unsigned)MIN(since, UINT64_C(8)), (unsigned)SOON_MS));
+    vnc->prompted = false;
     if (vnc->armed && vnc->armed <= ms)
         return;
     if (vnc->display && vnc->display->blink_ms)
@@ -450,6 +455,7 @@ static void send_event(void *arg, enum input_kind kind, unsigned code, int value
     if (vnc->input)
         input_send(vnc->input, &event);
     vnc->active = loop_monotonic(NULL);
+    vnc->prompted = true;
 }
 
 static void on_key(void *arg, unsigned code, bool down) {

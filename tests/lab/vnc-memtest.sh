@@ -7,14 +7,14 @@ TITLE="0 0 252 16" FOOTER="0 384 720 16" BAR="340 16 360 16" MENU="190 48 340 28
 
 # Grey title and footer on a blue screen.
 is_up() {
-    [ "$(view size)" = 720x400 ] && covers 800 950 aaaaaa $TITLE && covers 750 950 aaaaaa $FOOTER &&
-        covers 800 980 0000aa 0 152 720 200
+    [ "$(view size)" = 720x400 ] && covers 800 950 aaaaaa~4 $TITLE && covers 750 950 aaaaaa~4 $FOOTER &&
+        covers 800 980 0000aa~4 0 152 720 200
 }
 
-bar() { view area aaaaaa $BAR | cut -d ' ' -f 2; }
+bar() { view area aaaaaa~4 $BAR | cut -d ' ' -f 2; }
 bar_grew() { [ "$(bar)" -gt $1 ]; }
-menu_open() { covers 800 1000 000000 $MENU; }
-menu_closed() { covers 0 50 000000 $MENU && is_up; }
+menu_open() { covers 800 1000 000000~4 $MENU; }
+menu_closed() { covers 0 50 000000~4 $MENU && is_up; }
 
 scenario() {
     local length id
