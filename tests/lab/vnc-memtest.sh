@@ -5,10 +5,10 @@
 
 TITLE="0 0 252 16" FOOTER="0 384 720 16" BAR="340 16 360 16" MENU="190 48 340 288"
 
-# Grey title and footer on a blue screen.
+# Grey title and footer, and nothing but blue between them.
 is_up() {
     [ "$(view size)" = 720x400 ] && covers 800 950 aaaaaa~4 $TITLE && covers 750 950 aaaaaa~4 $FOOTER &&
-        covers 800 980 0000aa~4 0 152 720 200
+        covers 950 1000 0000aa~4 0 152 720 200
 }
 
 bar() { view area aaaaaa~4 $BAR | cut -d ' ' -f 2; }
