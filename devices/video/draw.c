@@ -91,9 +91,49 @@ static inline void eight_dots(uint32_t *out, unsigned bits, uint32_t fg, uint32_
     memcpy(out, dots, sizeof(dots));
 }
 
+/* Cells with neither cursor nor underline on this scanline: nearly all there are. */
+static void plain_cells(const struct draw *d, unsigned scan, const uint8_t *src, unsigned cells,
+                        uint32_t *out) {
+    const unsigned width = d->cell_width, back_bits = d->blink ? 7 : 15;
+    const uint8_t *const vram = d->vram;
+    const uint32_t mask = d->mask, *const palette = d->palette;
+    const uint32_t font[2] = {(d->font[0] + scan) * 4 + 2, (d->font[1] + scan) * 4 + 2};
+    const bool graphics = d->line_graphics;
+    const four left = {0x80, 0x40, 0x20, 0x10}, right = {8, 4, 2, 1}, zero = {0};
+    four flip = zero, back = zero;
+    unsigned last = 256;
+    uint32_t fg = 0, bg = 0, from = 0;
+    for (; cells; cells--, src += 4, out += width) {
+        unsigned ch = src[0], attr = src[1];
+        if (attr != last) {
+            last = attr;
+            fg = palette[attr & 15];
+            bg = palette[attr >> 4 & back_bits];
+            if (d->blink && d->blink_off && attr & 0x80)
+                fg = bg;
+            from = font[attr >> 3 & 1];
+            flip = zero + (fg ^ bg);
+            back = zero + bg;
+        }
+        unsigned bits = vram[(from + ch * 128) & mask];
+        const four all = zero + bits;
+        four dots[2] = {back ^ (flip & (four)((all & left) == left)),
+                        back ^ (flip & (four)((all & right) == right))};
+        memcpy(out, dots, sizeof(dots));
+        if (width == 9)
+            out[8] = graphics && (ch & 0xe0) == 0xc0 && bits & 1 ? fg : bg;
+    }
+}
+
 static void text_line(const struct draw *d, struct place p, const uint8_t *src, unsigned n,
                       uint32_t *out) {
     unsigned cells = (n + d->cell_width - 1) / d->cell_width;
+    bool cursor_here = d->cursor_on && p.scan >= d->cursor_top && p.scan <= d->cursor_bottom &&
+                       ((d->cursor - p.offset) & d->mask) < 4 * cells;
+    if (!cursor_here && p.scan != d->underline) {
+        plain_cells(d, p.scan, src, cells, out);
+        return;
+    }
     for (unsigned i = 0; i < cells; i++, src += 4, out += d->cell_width) {
         unsigned ch = src[0], attr = src[1];
         uint32_t font = d->font[attr >> 3 & 1];
@@ -149,20 +189,37 @@ static void index_line(const uint32_t *palette, const uint8_t *src, unsigned n, 
         out[x] = palette[src[x]];
 }
 
-static void rgb15_line(const uint8_t *src, unsigned n, uint32_t *out) {
-    for (unsigned x = 0; x < n; x++) {
-        uint32_t v = load_le16(src + 2 * x);
-        uint32_t r = v >> 10 & 0x1f, g = v >> 5 & 0x1f, b = v & 0x1f;
-        out[x] = (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+static inline four four_le16(const uint8_t *src) {
+    return (four){load_le16(src), load_le16(src + 2), load_le16(src + 4), load_le16(src + 6)};
+}
+
+static inline four rgb15(four v) {
+    four r = v >> 10 & 0x1f, g = v >> 5 & 0x1f, b = v & 0x1f;
+    return (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+}
+
+static inline four rgb16(four v) {
+    four r = v >> 11, g = v >> 5 & 0x3f, b = v & 0x1f;
+    return (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
+}
+
+static inline void hicolour_line(const uint8_t *src, unsigned n, uint32_t *out,
+                                 four (*convert)(four)) {
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4) {
+        four v = convert(four_le16(src + 2 * x));
+        memcpy(out + x, &v, sizeof(v));
     }
+    for (; x < n; x++)
+        out[x] = convert((four){load_le16(src + 2 * x)})[0];
+}
+
+static void rgb15_line(const uint8_t *src, unsigned n, uint32_t *out) {
+    hicolour_line(src, n, out, rgb15);
 }
 
 static void rgb16_line(const uint8_t *src, unsigned n, uint32_t *out) {
-    for (unsigned x = 0; x < n; x++) {
-        uint32_t v = load_le16(src + 2 * x);
-        uint32_t r = v >> 11, g = v >> 5 & 0x3f, b = v & 0x1f;
-        out[x] = (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
-    }
+    hicolour_line(src, n, out, rgb16);
 }
 
 static void rgb24_line(const uint8_t *src, unsigned n, uint32_t *out) {

@@ -126,6 +126,16 @@ static void cursor_phase(const struct vga *vga, struct draw *d) {
     d->cursor_on = !(start & CURSOR_OFF) && ms / CURSOR_HALF_MS % 2 == 0;
 }
 
+/* Until a text's picture changes by itself. */
+static unsigned blink_ms(const struct vga *vga, const struct draw *d) {
+    uint64_t ms = clock_now(vga->clock) / NS_PER_MS;
+    if (d->kind != DRAW_TEXT)
+        return 0;
+    if (!(vga->cr[CR_CURSOR_START] & CURSOR_OFF))
+        return CURSOR_HALF_MS - (unsigned)(ms % CURSOR_HALF_MS);
+    return d->blink ? BLINK_HALF_MS - (unsigned)(ms % BLINK_HALF_MS) : 0;
+}
+
 static void snapshot(const struct vga *vga, struct draw *d) {
     memset(d, 0, sizeof(*d)); /* padding too: it is compared */
     d->vram = vga->vram->bytes;
@@ -142,7 +152,7 @@ static void snapshot(const struct vga *vga, struct draw *d) {
         d->kind = DRAW_BLANK;
         d->overlay_top = d->overlay_bottom = 0;
         memset(d->palette, 0, sizeof(d->palette));
-        if (vga->screen.pixels) { /* as large as what was there, so that viewers don't jump */
+        if (vga->display.pixels) { /* as large as what was there, so that viewers don't jump */
             d->width = vga->screen.drawn.width;
             d->height = vga->screen.drawn.height;
         } else if (d->width < 320 || d->height < 200) {
@@ -206,11 +216,16 @@ static void draw_one(struct vga *vga, const struct draw *d, unsigned y) {
         vga->chip->overlay(vga->chip_dev, d, y, line);
 }
 
-static void draw_lines(struct vga *vga, const struct draw *d, unsigned top, unsigned bottom) {
-    for (unsigned y = top; y < bottom; y++)
+static void draw_quietly(struct vga *vga, const struct draw *d, unsigned top, unsigned bottom) {
+    for (unsigned y = top; vga->screen.pixels && y < bottom; y++)
         draw_one(vga, d, y);
     if (top < bottom)
         display_dirty(&vga->display, top, bottom);
+}
+
+static void draw_lines(struct vga *vga, const struct draw *d, unsigned top, unsigned bottom) {
+    draw_quietly(vga, d, top, bottom);
+    vga->display.drawn |= top < bottom;
 }
 
 static bool none_dirty(const struct vga *vga) {
@@ -247,23 +262,27 @@ static uint16_t cell_at(const struct draw *d, uint32_t row, unsigned column) {
     return load_le16(d->vram + ((row + 4 * column) & d->mask & ~3u));
 }
 
+enum row_state { ROW_SAME, ROW_BLINKS, ROW_CHANGED };
+
 /* Whether the row's cells differ from those drawn, which then become these. */
-static bool row_changed(struct vga *vga, const struct draw *d, unsigned row, unsigned columns) {
+static enum row_state look_at_row(struct vga *vga, const struct draw *d, unsigned row,
+                                  unsigned columns) {
     uint32_t len, from = draw_source(d, row * (d->row_scans << d->scan_shift), &len);
     uint16_t *cells = vga->screen.cells + row * columns;
     const struct draw *was = &vga->screen.drawn;
-    bool changed = false, blinks = d->blink && d->blink_off != was->blink_off;
+    bool changed = false, phase = false, blinks = d->blink && d->blink_off != was->blink_off;
     bool moved = d->cursor != was->cursor || d->cursor_on != was->cursor_on ||
                  d->cursor_top != was->cursor_top || d->cursor_bottom != was->cursor_bottom;
     for (unsigned i = 0; i < columns; i++) {
         uint16_t cell = cell_at(d, from, i);
-        changed |= cells[i] != cell || (blinks && cell & 0x8000);
+        changed |= cells[i] != cell;
+        phase |= blinks && cell & 0x8000;
         cells[i] = cell;
         uint32_t at = (from + 4 * i) & d->mask;
-        changed |= moved && ((d->cursor_on && at == d->cursor) ||
-                             (was->cursor_on && at == was->cursor));
+        phase |= moved && ((d->cursor_on && at == d->cursor) ||
+                           (was->cursor_on && at == was->cursor));
     }
-    return changed;
+    return changed ? ROW_CHANGED : phase ? ROW_BLINKS : ROW_SAME;
 }
 
 /* True when rows of the screen are whole rows of memory, so that they can be told apart. */
@@ -281,9 +300,14 @@ static void draw_text(struct vga *vga, const struct draw *d, bool all) {
     }
     all |= vga->font_written;
     vga->font_written = false;
-    for (unsigned row = 0; row < rows; row++)
-        if (row_changed(vga, d, row, columns) || all)
-            draw_lines(vga, d, row * scans, MIN((row + 1) * scans, d->height));
+    for (unsigned row = 0; row < rows; row++) {
+        enum row_state state = look_at_row(vga, d, row, columns);
+        unsigned top = row * scans, bottom = MIN((row + 1) * scans, d->height);
+        if (state == ROW_CHANGED || all)
+            draw_lines(vga, d, top, bottom);
+        else if (state == ROW_BLINKS)
+            draw_quietly(vga, d, top, bottom);
+    }
 }
 
 /* ---- the surface ---- */
@@ -297,9 +321,35 @@ static void drop_surface(struct vga *vga) {
     vga->display.pixels = NULL;
 }
 
+/* Whether video memory holds the picture just as a surface would. */
+static bool is_surface(const struct vga *vga, const struct draw *d) {
+    uint64_t end = d->start + (uint64_t)d->pitch * (d->height - 1) + d->width * 4ull;
+    bool lines = d->row_scans == 1 && !d->scan_shift && !d->preset_scan && !d->row_bit[0] &&
+                 !d->row_bit[1] && d->split >= d->height;
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && d->kind == DRAW_RGB32 && lines &&
+           d->hscale == 1 && !d->pan && d->start % 4 == 0 && d->pitch % 4 == 0 &&
+           end <= (uint64_t)d->mask + 1 && d->overlay_top == d->overlay_bottom && vga->vram->bytes;
+}
+
+/* Shows video memory itself: nothing is drawn, nothing is copied. */
+static void show_memory(struct vga *vga, const struct draw *d) {
+    struct display *display = &vga->display;
+    if (display->width != d->width || display->height != d->height || vga->screen.pixels)
+        drop_surface(vga);
+    display->resized |= !display->pixels;
+    display->pixels = (uint32_t *)(void *)(vga->vram->bytes + d->start);
+    display->width = d->width;
+    display->height = d->height;
+    display->stride = d->pitch / 4;
+}
+
 /* Makes the surface fit the picture. False: no memory for one of that size. */
 static bool fit_surface(struct vga *vga, const struct draw *d) {
     struct display *display = &vga->display;
+    if (is_surface(vga, d)) {
+        show_memory(vga, d);
+        return true;
+    }
     if (vga->screen.pixels && display->width == d->width && display->height == d->height)
         return true;
     drop_surface(vga);
@@ -327,8 +377,9 @@ static void refresh(void *dev, struct display *display, bool whole) {
     (void)display;
     struct draw d;
     snapshot(vga, &d);
-    bool all = whole || vga->screen.stale || !vga->display.watchers || !vga->screen.pixels ||
-               !same_picture(&d, &vga->screen.drawn);
+    bool all = whole || vga->screen.stale || !vga->display.watchers || !vga->display.pixels ||
+               !same_picture(&d, &vga->screen.drawn) ||
+               is_surface(vga, &d) != !vga->screen.pixels;
     if (!fit_surface(vga, &d)) {
         vga->screen.stale = true;
         return;
@@ -347,6 +398,7 @@ static void refresh(void *dev, struct display *display, bool whole) {
             draw_dirty(vga, &d);
     }
     forget_dirty(vga);
+    vga->display.blink_ms = blink_ms(vga, &d);
     vga->screen.drawn = d;
     vga->screen.stale = false;
 }

@@ -40,6 +40,8 @@ struct display {
      * screendump, which looks at everything) set both to 0 */
     unsigned dirty_top, dirty_bottom;
     bool resized; /* since the consumer cleared it */
+    bool drawn;   /* more than blinks, since it cleared this */
+    unsigned blink_ms; /* until it changes by itself; 0: never */
 };
 
 static inline void display_dirty(struct display *d, unsigned top, unsigned bottom) {

@@ -25,9 +25,9 @@ enum {
     WHEEL_UP = 8, WHEEL_DOWN = 16, MAX_RECTS = 4096,
 };
 
-/* Pseudo-encodings */
+/* What is no encoding of pixels */
 enum {
-    DESKTOP_SIZE = -223, CURSOR = -239, POINTER_MOTION = -257, EXTENDED_KEYS = -258,
+    COPY_RECT = 1, DESKTOP_SIZE = -223, CURSOR = -239, POINTER_MOTION = -257, EXTENDED_KEYS = -258,
     LED_STATE = -261, EXTENDED_DESKTOP_SIZE = -308,
 };
 
@@ -139,8 +139,8 @@ static size_t got_pixel_format(struct rfb *rfb) {
 static size_t got_encodings(struct rfb *rfb) {
     rfb->left = load_be16(rfb->in + 2);
     rfb->encoder.encoding = -1;
-    rfb->can_resize = rfb->can_resize_ext = rfb->can_relative = rfb->can_keycodes = false;
-    rfb->can_leds = rfb->can_cursor = false;
+    rfb->can_copy = rfb->can_resize = rfb->can_resize_ext = false;
+    rfb->can_relative = rfb->can_keycodes = rfb->can_leds = rfb->can_cursor = false;
     rfb->state = RFB_ENCODINGS;
     return 4;
 }
@@ -151,9 +151,11 @@ static void encoding(struct rfb *rfb, int32_t e) {
     case RFB_HEXTILE:
     case RFB_TIGHT:
     case RFB_ZRLE: /* the first one named is liked best */
-        if (rfb->encoder.encoding < 0 &&
-            (e == RFB_RAW || e == RFB_HEXTILE || rfb_zlib_load()))
+        if (rfb->encoder.encoding < 0)
             rfb->encoder.encoding = e;
+        break;
+    case COPY_RECT:
+        rfb->can_copy = true;
         break;
     case DESKTOP_SIZE:
         rfb->can_resize = true;
@@ -394,6 +396,7 @@ void rfb_resized(struct rfb *rfb) {
     if (rfb->tiles)
         all_changed(rfb);
     rfb->tell_size = true;
+    rfb->copy.rows = 0;
 }
 
 void rfb_changed(struct rfb *rfb, unsigned tile_x, unsigned tile_y) {
@@ -406,6 +409,23 @@ static bool any_changed(const struct rfb *rfb) {
         if (rfb->tiles[i])
             return true;
     return false;
+}
+
+/* What is still to be sent would not be where it is copied from. */
+static bool may_copy(const struct rfb *rfb) {
+    return rfb->can_copy && rfb->requested && !rfb->requested_all && !rfb->tell_size &&
+           !rfb->copy.rows && rfb->told_w == rfb->screen->width &&
+           rfb->told_h == rfb->screen->height && !any_changed(rfb);
+}
+
+void rfb_scrolled(struct rfb *rfb, const struct rfb_scroll *scroll) {
+    if (may_copy(rfb)) {
+        rfb->copy = *scroll;
+        return;
+    }
+    for (unsigned y = scroll->to / RFB_TILE_H; y * RFB_TILE_H < scroll->to + scroll->rows; y++)
+        for (unsigned x = 0; x < rfb->tiles_w; x++)
+            rfb_changed(rfb, x, y);
 }
 
 static bool row_has(const struct rfb *rfb, unsigned y, unsigned from, unsigned to) {
@@ -472,6 +492,21 @@ static void put_cursor(struct rfb *rfb) {
     rfb->told_cursor = c->serial;
 }
 
+static unsigned put_copy(struct rfb *rfb) {
+    const struct rfb_scroll s = rfb->copy;
+    if (!s.rows)
+        return 0;
+    rfb->copy.rows = 0;
+    rfb_buf_u16(&rfb->out, 0);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.to);
+    rfb_buf_u16(&rfb->out, (uint16_t)rfb->told_w);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.rows);
+    rfb_buf_u32(&rfb->out, COPY_RECT);
+    rfb_buf_u16(&rfb->out, 0);
+    rfb_buf_u16(&rfb->out, (uint16_t)s.from);
+    return 1;
+}
+
 static void put_pseudo(struct rfb *rfb, uint16_t x, uint16_t w, uint16_t h, int32_t e) {
     rfb_buf_u16(&rfb->out, x);
     rfb_buf_u16(&rfb->out, 0);
@@ -518,14 +553,16 @@ void rfb_update(struct rfb *rfb) {
     rfb->requested_all = false;
     if (rfb->can_relative && rfb->told_absolute != rfb->user->absolute(rfb->user->arg))
         rfb->tell_pointer = true;
-    bool news = rfb->tell_keycodes || rfb->tell_pointer || new_leds(rfb) || new_cursor(rfb) ||
+    bool news = rfb->copy.rows || rfb->tell_keycodes || rfb->tell_pointer || new_leds(rfb) ||
+                new_cursor(rfb) ||
                 (rfb->tell_size && (rfb->can_resize || rfb->can_resize_ext));
     if (!news && !any_changed(rfb))
         return;
     rfb->requested = false;
     size_t at = rfb->out.len;
     rfb_buf_u32(&rfb->out, UPDATE << 24);
-    unsigned n = put_news(rfb), row = 0;
+    unsigned n = put_copy(rfb), row = 0;
+    n += put_news(rfb);
     struct rfb_rect r;
     while (n < MAX_RECTS && next_rect(rfb, &row, &r))
         n += rfb_encode(&rfb->encoder, &rfb->out, rfb->screen->pixels, rfb->screen->width, &r);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "rfb_encode.h"
+#include "rfb_diff.h"
 
 enum { RFB_PASSWORD = 8, RFB_CHALLENGE = 16, RFB_IN = 1024, RFB_KEYS = 256, RFB_HELD = 16 };
 
@@ -32,9 +33,6 @@ struct rfb_screen {
     const uint32_t *pixels; /* XRGB8888, no gap between lines */
     const struct rfb_cursor *cursor; /* or NULL */
 };
-
-/* Changed parts of a screen are told in tiles of this size. */
-enum { RFB_TILE_W = 64, RFB_TILE_H = 16 };
 
 struct keymap;
 struct rfb;
@@ -88,7 +86,7 @@ struct rfb {
     struct rfb_buf out;
     struct rfb_encoder encoder;
     /* what the viewer can do */
-    bool can_resize, can_resize_ext, can_relative, can_keycodes, can_leds, can_cursor;
+    bool can_copy, can_resize, can_resize_ext, can_relative, can_keycodes, can_leds, can_cursor;
     /* what it was told, and has to be */
     bool told_absolute, tell_pointer, tell_keycodes, tell_size;
     int told_leds; /* -1: none */
@@ -97,6 +95,7 @@ struct rfb {
     bool requested, requested_all;
     uint64_t *tiles; /* that changed since they were sent; sized by rfb_resized */
     unsigned tiles_w, tiles_h;
+    struct rfb_scroll copy; /* to be told before those; rows 0: none */
     unsigned told_w, told_h; /* the size that the viewer knows of */
     /* its pointer and keys */
     unsigned buttons;
@@ -125,6 +124,8 @@ void rfb_secured(struct rfb *rfb); /* after RFB_START_TLS */
 
 void rfb_resized(struct rfb *rfb); /* the screen has: everything changed */
 void rfb_changed(struct rfb *rfb, unsigned tile_x, unsigned tile_y);
+/* Lines of the screen moved; nothing else of them changed. Told at once, or they have changed. */
+void rfb_scrolled(struct rfb *rfb, const struct rfb_scroll *scroll);
 /* Appends an update, if the viewer waits for one and there is something to tell. Call it when `out`
  * has been sent. */
 void rfb_update(struct rfb *rfb);

@@ -2,17 +2,16 @@
 /*
  * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE); rfbproto.rst, Tight encoding. Of Hextile's
  * tiles those of one and two colours are described, others are sent raw; ZRLE and Tight pack up to
- * 16 colours and leave the rest to zlib. Not modelled: Tight's gradients and JPEG. See
+ * 16 colours and leave the rest to deflate.c. Not modelled: Tight's gradients and JPEG. See
  * rfb_encode.h.
  */
 #include "rfb_encode.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "core/bits.h"
-#include "late.h"
+#include "deflate.h"
 
 /* ---- buffers ---- */
 
@@ -96,17 +95,53 @@ bool rfb_format_ready(struct rfb_format *f) {
     for (unsigned c = 0; c < 3; c++)
         f->rgb = f->rgb && f->max[c] == 255;
     f->native = f->rgb && !f->big_endian && f->shift[0] == 16 && f->shift[1] == 8 && !f->shift[2];
+    /* in memory: the lowest byte first, whatever we are */
+    f->bytes = f->rgb && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    for (unsigned c = 0; c < 3; c++) {
+        f->bytes = f->bytes && f->shift[c] % 8 == 0;
+        f->byte_shift[c] = f->big_endian ? 24u - f->shift[c] : f->shift[c];
+    }
     find_compact(f);
     return true;
 }
 
+static inline uint32_t pixel_of(const struct rfb_format *f, uint32_t pixel) {
+    return f->table[0][pixel >> 16 & 0xff] | f->table[1][pixel >> 8 & 0xff] |
+           f->table[2][pixel & 0xff];
+}
+
 static inline uint8_t *put_pixel(const struct rfb_format *f, uint8_t *to, uint32_t pixel) {
-    uint32_t v = f->table[0][pixel >> 16 & 0xff] | f->table[1][pixel >> 8 & 0xff] |
-                 f->table[2][pixel & 0xff];
+    uint32_t v = pixel_of(f, pixel);
     unsigned bytes = f->bits / 8u;
     for (unsigned i = 0; i < bytes; i++)
         to[i] = (uint8_t)(v >> 8 * (f->big_endian ? bytes - 1 - i : i));
     return to + bytes;
+}
+
+/* gcc's and clang's vectors. */
+typedef uint32_t four __attribute__((vector_size(16)));
+
+static inline uint32_t swap_bytes(const struct rfb_format *f, uint32_t pixel) {
+    return (pixel >> 16 & 0xff) << f->byte_shift[0] | (pixel >> 8 & 0xff) << f->byte_shift[1] |
+           (pixel & 0xff) << f->byte_shift[2];
+}
+
+static uint8_t *put_bytes(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
+                          unsigned n) {
+    const four byte = {0xff, 0xff, 0xff, 0xff};
+    const uint32_t r = f->byte_shift[0], g = f->byte_shift[1], b = f->byte_shift[2];
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4, to += 16) {
+        four v;
+        memcpy(&v, from + x, sizeof(v));
+        v = (v >> 16 & byte) << r | (v >> 8 & byte) << g | (v & byte) << b;
+        memcpy(to, &v, sizeof(v));
+    }
+    for (; x < n; x++, to += 4) {
+        uint32_t v = swap_bytes(f, from[x]);
+        memcpy(to, &v, sizeof(v));
+    }
+    return to;
 }
 
 static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
@@ -114,6 +149,13 @@ static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t
     if (f->native) {
         memcpy(to, from, n * sizeof(*from));
         return to + n * sizeof(*from);
+    }
+    if (f->bytes)
+        return put_bytes(f, to, from, n);
+    if (f->bits == 16 && !f->big_endian) {
+        for (; n; n--, to += 2)
+            store_le16(to, (uint16_t)pixel_of(f, *from++));
+        return to;
     }
     while (n--)
         to = put_pixel(f, to, *from++);
@@ -132,26 +174,49 @@ struct tile {
     uint8_t index[TILE * TILE];
 };
 
+static void mask_line(uint32_t *to, const uint32_t *from, unsigned n) {
+    const four mask = {0xffffff, 0xffffff, 0xffffff, 0xffffff};
+    unsigned x = 0;
+    for (; x + 4 <= n; x += 4) {
+        four v;
+        memcpy(&v, from + x, sizeof(v));
+        v &= mask;
+        memcpy(to + x, &v, sizeof(v));
+    }
+    for (; x < n; x++)
+        to[x] = from[x] & 0xffffff;
+}
+
 static void load_tile(struct tile *t, const uint32_t *pixels, unsigned stride,
                       const struct rfb_rect *r) {
     uint32_t *to = t->pixels;
     t->w = r->w;
     t->h = r->h;
-    for (unsigned y = 0; y < r->h; y++) {
-        const uint32_t *from = pixels + (size_t)(r->y + y) * stride + r->x;
-        for (unsigned x = 0; x < r->w; x++)
-            *to++ = from[x] & 0xffffff;
-    }
+    for (unsigned y = 0; y < r->h; y++, to += r->w)
+        mask_line(to, pixels + (size_t)(r->y + y) * stride + r->x, r->w);
+}
+
+static inline bool all_are(const uint32_t *pixels, uint32_t colour) {
+    uint64_t v[4], two = (uint64_t)colour << 32 | colour;
+    memcpy(v, pixels, sizeof(v));
+    return !((v[0] ^ two) | (v[1] ^ two) | (v[2] ^ two) | (v[3] ^ two));
 }
 
 /* Which colours the tile has, and which of them each pixel is; gives up above COLOURS. */
 static void find_colours(struct tile *t) {
     unsigned n = t->w * t->h, last = 0;
-    t->colours[0] = t->pixels[0];
+    uint32_t colour = t->pixels[0];
+    t->colours[0] = colour;
     t->colour_count = 1;
     for (unsigned i = 0; i < n; i++) {
         uint32_t pixel = t->pixels[i];
-        if (pixel != t->colours[last]) {
+        if (i % 8 == 0 && i + 8 <= n && pixel == colour && all_are(t->pixels + i, colour)) {
+            memset(t->index + i, (int)last, 8); /* most of a screen is runs */
+            i += 7;
+            continue;
+        }
+        if (pixel != colour) {
+            colour = pixel;
             for (last = 0; last < t->colour_count && t->colours[last] != pixel;)
                 last++;
             if (last == COLOURS) {
@@ -226,58 +291,20 @@ static void hextile(const struct rfb_format *f, struct rfb_buf *out, struct tile
     }
 }
 
-/* ---- zlib ---- */
-
-struct rfb_zlib {
-    z_stream stream;
-};
-
-static struct {
-    int (*init)(z_streamp, int, const char *, int);
-    int (*deflate)(z_streamp, int);
-    int (*end)(z_streamp);
-} libz;
-
-static const struct late_symbol libz_symbols[] = {
-    LATE(libz, init, "deflateInit_"), LATE(libz, deflate, "deflate"),
-    LATE(libz, end, "deflateEnd"),
-};
-
-static struct late libz_late = {.file = "libz.so.1", .package = "zlib1g",
-                                .symbols = libz_symbols, .count = ARRAY_LEN(libz_symbols)};
-
-bool rfb_zlib_load(void) {
-    char why[256];
-    return late_load(&libz_late, why, sizeof(why));
-}
+/* ---- compression ---- */
 
 /* Appends `plain`, compressed on the client's one stream. */
 static void deflate_to(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
-    enum { STEP = 16384 };
-    z_stream *z = &e->zlib->stream;
-    z->next_in = plain->bytes;
-    z->avail_in = (uInt)plain->len;
-    do {
-        z->next_out = rfb_buf_room(out, STEP);
-        if (!z->next_out)
-            return;
-        z->avail_out = STEP;
-        if (libz.deflate(z, Z_SYNC_FLUSH) == Z_STREAM_ERROR)
-            out->failed = true;
-        out->len -= z->avail_out;
-    } while (z->avail_out == 0 && !out->failed);
+    size_t most = deflate_room(plain->len);
+    uint8_t *to = rfb_buf_room(out, most);
+    if (to)
+        out->len -= most - deflate_append(e->deflate, to, plain->bytes, plain->len);
 }
 
-static bool zlib_ready(struct rfb_encoder *e) {
-    if (e->zlib)
-        return true;
-    if (!rfb_zlib_load() || !(e->zlib = calloc(1, sizeof(*e->zlib))))
-        return false;
-    if (libz.init(&e->zlib->stream, Z_BEST_SPEED, ZLIB_VERSION, sizeof(z_stream)) == Z_OK)
-        return true;
-    free(e->zlib);
-    e->zlib = NULL;
-    return false;
+static bool deflate_ready(struct rfb_encoder *e) {
+    if (!e->deflate)
+        e->deflate = calloc(1, sizeof(*e->deflate));
+    return e->deflate;
 }
 
 /* ---- ZRLE ---- */
@@ -292,27 +319,38 @@ static uint8_t *put_compact(const struct rfb_format *f, uint8_t *to, uint32_t pi
 static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                         unsigned n) {
     uint8_t *to = rfb_buf_room(out, (size_t)n * f->compact);
-    for (unsigned i = 0; to && i < n; i++)
+    unsigned i = 0;
+    /* each writes a byte of the next, but the last */
+    for (; to && f->bytes && f->compact == 3 && i + 1 < n; i++, to += 3)
+        store_le32(to, swap_bytes(f, from[i]) >> 8 * f->compact_skip);
+    for (; to && i < n; i++)
         to = put_compact(f, to, from[i]);
+}
+
+/* Eight indexes of a bit each, the first one highest: the product brings byte i to bit 63 - i. */
+static inline uint8_t pack8(const uint8_t *index) {
+    return (uint8_t)(load_le64(index) * UINT64_C(0x8040201008040201) >> 56);
 }
 
 /* Rows of indexes of 1, 2 or 4 bits, each padded to a byte. */
 static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
     unsigned bits = t->colour_count == 2 ? 1 : t->colour_count <= 4 ? 2 : 4;
-    for (unsigned y = 0; y < t->h; y++) {
-        uint8_t byte = 0;
-        unsigned have = 0;
-        for (unsigned x = 0; x < t->w; x++) {
-            byte = (uint8_t)(byte << bits | t->index[y * t->w + x]);
+    uint8_t *to = rfb_buf_room(out, (size_t)(t->w * bits + 7) / 8 * t->h);
+    for (unsigned y = 0; to && y < t->h; y++) {
+        const uint8_t *index = t->index + y * t->w;
+        unsigned byte = 0, have = 0, x = 0;
+        for (; bits == 1 && x + 8 <= t->w; x += 8)
+            *to++ = pack8(index + x);
+        for (; x < t->w; x++) {
+            byte = byte << bits | index[x];
             have += bits;
             if (have == 8) {
-                rfb_buf_u8(out, byte);
-                byte = 0;
-                have = 0;
+                *to++ = (uint8_t)byte;
+                byte = have = 0;
             }
         }
         if (have)
-            rfb_buf_u8(out, (uint8_t)(byte << (8 - have)));
+            *to++ = (uint8_t)(byte << (8 - have));
     }
 }
 
@@ -348,15 +386,18 @@ enum {
 static void tight_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                          unsigned n) {
     uint8_t *to = rfb_buf_room(out, (size_t)n * (f->rgb ? 3 : f->bits / 8u));
-    for (unsigned i = 0; to && i < n; i++) {
-        if (!f->rgb) {
-            to = put_pixel(f, to, from[i]);
-            continue;
-        }
-        *to++ = (uint8_t)(from[i] >> 16);
-        *to++ = (uint8_t)(from[i] >> 8);
-        *to++ = (uint8_t)from[i];
+    unsigned i = 0;
+    if (!to)
+        return;
+    if (!f->rgb) {
+        put_line(f, to, from, n);
+        return;
     }
+    for (; i + 1 < n; i++, to += 3) /* each writes a byte of the next, but the last */
+        store_le32(to, __builtin_bswap32(from[i]) >> 8);
+    *to++ = (uint8_t)(from[i] >> 16);
+    *to++ = (uint8_t)(from[i] >> 8);
+    *to++ = (uint8_t)from[i];
 }
 
 /* Little data goes as it is; else its compressed length in seven bits a byte, lowest first. */
@@ -453,7 +494,7 @@ static unsigned encode_tight(struct rfb_encoder *e, struct rfb_buf *out, const u
 unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
                     unsigned stride, const struct rfb_rect *r) {
     int32_t encoding = e->encoding;
-    if ((encoding == RFB_ZRLE || encoding == RFB_TIGHT) && !zlib_ready(e))
+    if ((encoding == RFB_ZRLE || encoding == RFB_TIGHT) && !deflate_ready(e))
         encoding = RFB_RAW;
     if (encoding == RFB_TIGHT)
         return encode_tight(e, out, pixels, stride, r);
@@ -474,10 +515,7 @@ unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *
 }
 
 void rfb_encoder_free(struct rfb_encoder *e) {
-    if (e->zlib) {
-        libz.end(&e->zlib->stream);
-        free(e->zlib);
-        e->zlib = NULL;
-    }
+    free(e->deflate);
+    e->deflate = NULL;
     rfb_buf_free(&e->scratch);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE. Pure but for
- * zlib, which is loaded when the first client asks for ZRLE. One thread.
+ * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE, and
+ * Tight. Pure. One thread.
  */
 #ifndef HOST_RFB_ENCODE_H
 #define HOST_RFB_ENCODE_H
@@ -36,6 +36,8 @@ struct rfb_format {
     unsigned compact; /* bytes of a ZRLE pixel */
     unsigned compact_skip; /* bytes left out before those */
     bool rgb; /* a Tight pixel is three bytes: red, green, blue */
+    bool bytes; /* each colour is a byte of 32 bits, at these shifts in our memory */
+    unsigned byte_shift[3];
     uint32_t table[3][256];
 };
 
@@ -49,17 +51,14 @@ enum { RFB_RAW = 0, RFB_HEXTILE = 5, RFB_TIGHT = 7, RFB_ZRLE = 16 };
 void rfb_put_pixels(const struct rfb_format *format, struct rfb_buf *out, const uint32_t *pixels,
                     unsigned n);
 
-struct rfb_zlib;
+struct deflate;
 
 struct rfb_encoder {
     struct rfb_format format;
     int32_t encoding;
-    struct rfb_zlib *zlib; /* NULL: not used yet */
+    struct deflate *deflate; /* NULL: not used yet */
     struct rfb_buf scratch;
 };
-
-/* Whether ZRLE and Tight can be had. */
-bool rfb_zlib_load(void);
 
 struct rfb_rect {
     unsigned x, y, w, h;

@@ -5,8 +5,9 @@
  * of this is ours and never waits.
  *
  * The guest's screen is looked at when a viewer waits for an update: 60 times a second while it
- * changes, 20 times while it does not, never without viewers. What changed is found by comparing
- * with what was sent, in tiles; a viewer gets its next update when it has taken the last one.
+ * changes or somebody types, less often the longer it does not, never without viewers. What changed
+ * is found by comparing with what was sent, in tiles; a viewer gets its next update when it has
+ * taken the last one.
  */
 #include "vnc.h"
 
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "core/bits.h"
+#include "core/clock.h"
 #include "core/display.h"
 #include "core/input.h"
 #include "core/log.h"
@@ -38,7 +40,9 @@
 enum {
     CLIENTS = 32, READ_SIZE = 4096, READS = 8, ACCEPTS = 16,
     DISPLAY_0 = 5900, WEBSOCKET_0 = 5700,
-    BUSY_MS = 16, IDLE_MS = 50, BUSY_FRAMES = 30, /* half a second until it counts as idle */
+    BUSY_MS = 16, /* between two looks at the screen, at least */
+    SOON_MS = 5,  /* what somebody did shows, if the guest is quick */
+    SCROLL = 64,  /* so many lines have to change before it is asked whether they moved */
     KEEP_OUT = 65536, /* of a viewer's buffer, once it is empty */
     ANSWERS = 65536,  /* bytes that a viewer may leave unread besides updates */
 };
@@ -76,8 +80,10 @@ struct vnc {
     struct vnc_pointer pointer;
     int at_x, at_y; /* where the last viewer pointed */
     struct loop_fd timer;
-    bool armed;
-    unsigned quiet; /* frames without a change */
+    unsigned armed; /* for so many ms; 0: not */
+    uint64_t active; /* when the guest last drew, or somebody did something, in ns */
+    bool prompted;   /* somebody did something since pace() looked */
+    uint64_t looked; /* at the screen */
     struct rfb_user user;
 };
 
@@ -93,28 +99,62 @@ static bool waits(const struct client *c) {
     return c->in && !c->closing && c->rfb.requested && !c->rfb.out.len;
 }
 
+/* How long the screen may stay unseen, by how long nothing has happened. */
+static unsigned patience(const struct vnc *vnc, uint64_t now) {
+    static const struct {
+        unsigned quiet_ms, wait_ms;
+    } steps[] = {{20000, 250}, {3000, 100}, {500, 50}};
+    for (unsigned i = 0; i < ARRAY_LEN(steps); i++)
+        if (now - vnc->active >= steps[i].quiet_ms * NS_PER_MS)
+            return steps[i].wait_ms;
+    return BUSY_MS;
+}
+
 /* Somebody waits for an update: the next look at the screen is due. */
 static void pace(struct vnc *vnc) {
     bool any = false;
     for (unsigned i = 0; i < vnc->client_count; i++)
         any |= waits(vnc->clients[i]);
-    if (any && !vnc->armed)
-        arm(vnc, vnc->quiet < BUSY_FRAMES ? BUSY_MS : IDLE_MS);
+    if (!any)
+        return;
+    uint64_t now = loop_monotonic(NULL), since = (now - vnc->looked) / NS_PER_MS;
+    unsigned ms = patience(vnc, now);
+    if (vnc->prompted && (!vnc->armed || vnc->armed > BUSY_MS / 2))
+        arm(vnc, MAX(BUSY_MS / 2 - (unsigned)MIN(since, UINT64_C(8)), (unsigned)SOON_MS));
+    vnc->prompted = false;
+    if (vnc->armed && vnc->armed <= ms)
+        return;
+    if (vnc->display && vnc->display->blink_ms)
+        ms = MIN(ms, MAX(vnc->display->blink_ms, (unsigned)BUSY_MS));
+    arm(vnc, since + 1 < ms ? ms - (unsigned)since : 1);
+    vnc->armed = ms;
 }
 
 /* ---- the shared screen ---- */
 
-static void compare_line(struct vnc *vnc, unsigned y, const uint32_t *from) {
-    uint32_t *to = vnc->pixels + (size_t)y * vnc->screen.width;
-    for (unsigned x = 0; x < vnc->screen.width; x += RFB_TILE_W) {
-        size_t n = MIN(vnc->screen.width - x, (unsigned)RFB_TILE_W) * sizeof(*to);
-        if (!memcmp(to + x, from + x, n))
-            continue;
-        memcpy(to + x, from + x, n);
-        vnc->quiet = 0;
-        for (unsigned i = 0; i < vnc->client_count; i++)
+/* These tiles of a row of them have changed. */
+static void tell_row(struct vnc *vnc, unsigned row, const uint64_t tiles[RFB_TILE_WORDS]) {
+    for (unsigned x = 0; x * RFB_TILE_W < vnc->screen.width; x++)
+        for (unsigned i = 0; bitmap_get(tiles, x) && i < vnc->client_count; i++)
             if (vnc->clients[i]->in)
-                rfb_changed(&vnc->clients[i]->rfb, x / RFB_TILE_W, y / RFB_TILE_H);
+                rfb_changed(&vnc->clients[i]->rfb, x, row);
+}
+
+/* Takes lines [top, bottom) over; those that `moved` are as they were. */
+static void take_lines(struct vnc *vnc, unsigned top, unsigned bottom,
+                       const struct rfb_scroll *moved) {
+    const struct display *d = vnc->display;
+    unsigned width = vnc->screen.width;
+    for (unsigned y = top; y < bottom;) {
+        uint64_t tiles[RFB_TILE_WORDS] = {0};
+        unsigned row = y / RFB_TILE_H, end = MIN((row + 1) * RFB_TILE_H, bottom);
+        bool any = false;
+        for (; y < end; y++)
+            if (y - moved->to >= moved->rows)
+                any |= rfb_take_line(vnc->pixels + (size_t)y * width,
+                                     d->pixels + (size_t)y * d->stride, width, tiles);
+        if (any)
+            tell_row(vnc, row, tiles);
     }
 }
 
@@ -155,9 +195,31 @@ static void look_at_pointer(struct vnc *vnc) {
     d->cursor_apart = vnc->pointer.apart;
 }
 
+/* Whether lines [top, bottom) have moved, as far as somebody can be told so: the shared screen's
+ * then have, too. */
+static bool take_scroll(struct vnc *vnc, unsigned top, unsigned bottom, struct rfb_scroll *s) {
+    struct rfb_screen *screen = &vnc->screen;
+    const struct display *d = vnc->display;
+    bool any = false;
+    for (unsigned i = 0; i < vnc->client_count; i++)
+        any |= waits(vnc->clients[i]) && vnc->clients[i]->rfb.can_copy;
+    if (!any || bottom < top + SCROLL ||
+        !rfb_find_scroll(vnc->pixels, screen->width, d->pixels, d->stride, screen->width, top,
+                         bottom, s))
+        return false;
+    memmove(vnc->pixels + (size_t)s->to * screen->width,
+            vnc->pixels + (size_t)s->from * screen->width,
+            (size_t)s->rows * screen->width * sizeof(*vnc->pixels));
+    for (unsigned i = 0; i < vnc->client_count; i++)
+        if (vnc->clients[i]->in)
+            rfb_scrolled(&vnc->clients[i]->rfb, s);
+    return true;
+}
+
 static void look(struct vnc *vnc) {
     struct display *d = vnc->display;
-    vnc->quiet++;
+    struct rfb_scroll moved = {0};
+    vnc->looked = loop_monotonic(NULL);
     if (!d)
         return;
     look_at_pointer(vnc);
@@ -165,9 +227,13 @@ static void look(struct vnc *vnc) {
     d->resized = false;
     if (!d->pixels || !fit_screen(vnc))
         return;
-    for (unsigned y = d->dirty_top; y < d->dirty_bottom && y < d->height; y++)
-        compare_line(vnc, y, d->pixels + (size_t)y * d->stride);
+    if (d->drawn)
+        vnc->active = vnc->looked;
+    unsigned bottom = MIN(d->dirty_bottom, d->height);
+    take_scroll(vnc, d->dirty_top, bottom, &moved);
+    take_lines(vnc, d->dirty_top, bottom, &moved);
     d->dirty_top = d->dirty_bottom = 0;
+    d->drawn = false;
 }
 
 /* Without a display there is something to see, too. */
@@ -250,7 +316,7 @@ static bool flush(struct client *c) {
 /* Looks at the screen and sends to those who wait. */
 static void frame(struct vnc *vnc) {
     bool any = false;
-    vnc->armed = false;
+    vnc->armed = 0;
     for (unsigned i = 0; i < vnc->client_count; i++)
         any |= waits(vnc->clients[i]);
     if (!any)
@@ -411,7 +477,8 @@ static void send_event(void *arg, enum input_kind kind, unsigned code, int value
     struct input_event event = {.kind = kind, .code = (uint16_t)code, .value = value};
     if (vnc->input)
         input_send(vnc->input, &event);
-    vnc->quiet = 0;
+    vnc->active = loop_monotonic(NULL);
+    vnc->prompted = true;
 }
 
 static void on_key(void *arg, unsigned code, bool down) {
@@ -481,7 +548,7 @@ static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
     if (!shared && vnc->share == VNC_SHARE_FORCED)
         send_away(c);
     c->in = true;
-    vnc->quiet = 0;
+    vnc->active = loop_monotonic(NULL);
     watch(vnc, true);
     look(vnc);
     blank_screen(vnc);

@@ -2,12 +2,12 @@
 # manual: what tests/bench/lab-nic runs
 # needs: kernel
 # A guest with one card of each model, on the packaged QEMU and on hvm-dm, in one dom0; the cards are up one at a time.
-# A line for each load, with the figures of netload.c:
+# A line for each load, with the figures of nicload.c:
 # BENCH device-model model load arrived microseconds cpu-ns switches events
 
 scenario() {
     local n model
-    cp /lab/in/files/netload /tmp/netload
+    cp /lab/in/files/nicload /tmp/nicload
     for name in ${BENCH_DMS:-qemu hvm-dm}; do
         [ $name = qemu ] && DM=/usr/libexec/xen-qemu-system-i386 || DM=/usr/libexec/hvm-dm
         : >$SERIAL
@@ -37,9 +37,9 @@ card() {
     local eth host=10.9.$1.1 load
     eth=$(guest_run "basename \$(dirname \$(grep -l aa:cc:0$1 /sys/class/net/*/address))")
     guest_run "ip link set $eth up && ip addr add 10.9.$1.2/24 dev $eth && sleep 2" >/dev/null
-    timeout 200 socat -u OPEN:/tmp/netload TCP-LISTEN:5000,reuseaddr &
-    guest_run "nc $host 5000 </dev/null >/tmp/netload; chmod +x /tmp/netload; md5sum </tmp/netload" 200 >sum
-    [ "$(cut -d' ' -f1 sum)" = "$(md5sum </tmp/netload | cut -d' ' -f1)" ] || fail "$2: something else arrived"
+    timeout 200 socat -u OPEN:/tmp/nicload TCP-LISTEN:5000,reuseaddr &
+    guest_run "nc $host 5000 </dev/null >/tmp/nicload; chmod +x /tmp/nicload; md5sum </tmp/nicload" 200 >sum
+    [ "$(cut -d' ' -f1 sum)" = "$(md5sum </tmp/nicload | cut -d' ' -f1)" ] || fail "$2: something else arrived"
     for load in ${BENCH_LOADS:-tcp-in tcp-out udp-in udp-out}; do
         one_load $1 $2 $load
     done
@@ -54,9 +54,9 @@ one_load() {
     tcp-*) count=$((${BENCH_MIB:-8} << 20)) ;;
     udp-*) count=${BENCH_PACKETS:-20000} ;;
     esac
-    timeout 400 /tmp/netload host $(dm_pid) $3 $count >figures &
+    timeout 400 /tmp/nicload host $(dm_pid) $3 $count >figures &
     sleep 0.3
-    answer=$(guest_run "/tmp/netload guest 10.9.$1.1 $3 $count" 400) || fail "$2: $3: $answer"
+    answer=$(guest_run "/tmp/nicload guest 10.9.$1.1 $3 $count" 400) || fail "$2: $3: $answer"
     wait $! || fail "$2: $3: dom0's end"
     note "BENCH $name $2 $(cat figures) $answer"
 }

@@ -102,6 +102,37 @@ class Guest:
         return how[0] if how else None
 
 
+class Viewer:
+    """rfb/rfbview: a viewer that does what it is told."""
+
+    def __init__(self, place, encodings=None, options=()):
+        self.process = subprocess.Popen(
+            [os.path.join(build_dir(), 'rfbview'), *options,
+             *(['--encodings', encodings + ',copyrect'] if encodings else []), place],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.answer()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+    def say(self, *words):
+        self.process.stdin.write(' '.join(str(w) for w in words) + '\n')
+
+    def answer(self):
+        line = self.process.stdout.readline().rstrip('\n')
+        if not line.startswith('ok'):
+            raise RigError('viewer: ' + (line or 'it ended'))
+        return json.loads(line[3:]) if line[3:4] == '{' else line[3:]
+
+    def __call__(self, *words):
+        self.say(*words)
+        return self.answer()
+
+
 def self_costs(path):
     """{(object, function): [cost of each event]} of a callgrind file, without what callees cost."""
     names, costs, here, skip, events = {}, {}, {}, False, 0

@@ -31,6 +31,12 @@
 #   dump_size NAME, dump_pixel NAME X Y    of it: WIDTHxHEIGHT; a pixel as rrggbb
 #   expect_gone DOMID [S]       nothing of it is left: domain, process, socket, xenstore nodes
 #   dm_pid, dm_stats            the device model's process id; its CPU ticks, context switches, memory
+#   viewer_start [OPTIONS]      connects rfbview (tests/bench/rfb, "needs: viewer") to the guest's VNC
+#   view COMMAND...             one command of rfbview; prints its answer
+#   view_until S CONDITION...   takes updates until the condition, a command, holds
+#   covers LEAST MOST COLOUR[~TOLERANCE] [X Y W H]    so many pixels in a thousand have that colour
+#   box COLOUR[~TOLERANCE] [X Y W H]    the rectangle X Y W H around those that have it
+#   picture NAME                what the viewer sees, on the host as NAME.png
 #   domid                       the guest's domain id
 #   outer COMMAND...            a command of the outer machine's monitor, for hardware that comes and
 #                               goes; lines "# outer: ARGUMENTS" in the scenario say what it has
@@ -44,6 +50,7 @@ SERIAL=$LAB_WORK/serial.log
 MARK=0
 SEQUENCE=0
 READER=
+VIEWER=
 
 # To the host whatever the caller does with our output.
 exec 3>&1
@@ -229,6 +236,58 @@ dump_pixel() {
     xxd -p -s $((header + ($3 * ${size%x*} + $2) * 3)) -l 3 $file
 }
 
+# ---- viewer --------------------------------------------------------------------------------------
+
+viewer_start() {
+    viewer_stop
+    rm -f view.to view.from
+    mkfifo view.to view.from
+    until_true 20 socat -u OPEN:/dev/null TCP:127.0.0.1:${VNC_PORT:-5900} 2>/dev/null || fail "no VNC server"
+    /lab/in/files/rfbview "$@" 127.0.0.1:${VNC_PORT:-5900} <view.to >view.from &
+    VIEWER=$!
+    exec 8>view.to 9<view.from
+    view_answer >/dev/null || fail "the viewer does not come in"
+}
+
+viewer_stop() {
+    [ -n "$VIEWER" ] || return 0
+    exec 8>&- 9<&-
+    wait $VIEWER || true
+    VIEWER=
+}
+
+view_answer() {
+    local answer
+    read -r -t 600 answer <&9 || { note "the viewer is gone"; return 1; }
+    [[ $answer == ok* ]] || { note "viewer: $answer"; return 1; }
+    echo "${answer#ok }"
+}
+
+view() { echo "$*" >&8; view_answer; }
+
+picture() { view save $LAB_RESULTS/$1.ppm >/dev/null || fail "no picture $1"; }
+
+# view_until SECONDS CONDITION...: looks at what comes until the condition, a command, holds.
+view_until() {
+    local deadline=$((SECONDS + $1)); shift
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || return 1
+        view watch 0.5 >/dev/null || return 1
+    done
+}
+
+# share COLOUR[~TOLERANCE] [X Y W H]: how many pixels in a thousand have it.
+share() { view area "$@" | cut -d ' ' -f 1; }
+
+# covers LEAST MOST COLOUR[~TOLERANCE] [X Y W H]: so many of a thousand pixels have it.
+covers() {
+    local n
+    n=$(share "${@:3}") && [ "$n" -ge $1 ] && [ "$n" -le $2 ]
+}
+
+# box COLOUR[~TOLERANCE] [X Y W H]: X Y W H of what has it.
+box() { view area "$@" | cut -d ' ' -f 3-; }
+
 dm_stats() {
     local pid=$(dm_pid)
     [ -n "$pid" ] || return 0
@@ -264,6 +323,7 @@ clean_up() {
     local id=$(domid)
     [ -n "$id" ] && { note "dm: $(dm_stats)"; xl destroy $id; }
     [ -n "$READER" ] && kill $READER 2>/dev/null
+    viewer_stop
     cp guest.cfg serial.log $LAB_RESULTS/ 2>/dev/null
     for log in /var/log/xen/*.log; do
         [ -s $log ] && cp $log $LAB_RESULTS/

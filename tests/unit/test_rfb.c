@@ -441,6 +441,85 @@ static void raw_updates_by_tiles(void **state) {
     EXPECT(0, 0, 0, 1, 0, 64, 0, 0, 0, 36, 0, 16);
 }
 
+/* Line y of a picture in which no two are alike. */
+static void number_lines(uint32_t *to, unsigned width, unsigned lines, unsigned first) {
+    for (unsigned y = 0; y < lines; y++)
+        for (unsigned x = 0; x < width; x++)
+            to[y * width + x] = x % 7 ? 0 : first + y;
+}
+
+static void scrolls_are_found(void **state) {
+    enum { W = 50, H = 200 };
+    static uint32_t was[W * H], now[W * H];
+    struct rfb_scroll s;
+    (void)state;
+    number_lines(was, W, H, 1000);
+    number_lines(now, W, H, 1016); /* up by 16 */
+    assert_true(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    assert_int_equal(s.to, 0);
+    assert_int_equal(s.from, 16);
+    assert_int_equal(s.rows, H - 16);
+    number_lines(now, W, H, 990); /* down by 10 */
+    assert_true(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    assert_int_equal(s.to, 10);
+    assert_int_equal(s.from, 0);
+    assert_int_equal(s.rows, H - 10);
+    now[60 * W + W - 1] = 5; /* the last pixel of a line: only those below are the same */
+    assert_true(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    assert_int_equal(s.to, 61);
+    assert_int_equal(s.from, 51);
+    assert_int_equal(s.rows, H - 61);
+    assert_true(rfb_find_scroll(was, W, now, W, W, 20, 180, &s)); /* inside these alone */
+    assert_int_equal(s.to, 61);
+    assert_int_equal(s.rows, 180 - 61);
+    now[120 * W] = 5; /* less than half of the lines go together */
+    s = (struct rfb_scroll){0};
+    assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    assert_int_equal(s.rows, 0);
+    memcpy(now, was, sizeof(now)); /* nothing moved */
+    assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    number_lines(now, W, H, 5000); /* everything is new */
+    assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+    memset(was, 0, sizeof(was)); /* one colour is everywhere */
+    memset(now, 0, sizeof(now));
+    assert_false(rfb_find_scroll(was, W, now, W, W, 0, H, &s));
+}
+
+/* Lines [0, 24) come from 16 on. RFC 6143, 7.7.2: the source's place is all there is. */
+static void scrolls_are_copies(void **state) {
+    static const struct rfb_scroll s = {.to = 0, .from = 16, .rows = 24};
+    (void)state;
+    enter();
+    FEED(2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1);
+    FEED(3, 0, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb);
+    rfb.out.len = 0;
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_scrolled(&rfb, &s);
+    rfb_changed(&rfb, 0, 2);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 2, 0, 0, 0, 0, 0, WIDTH, 0, 24, 0, 0, 0, 1, 0, 0, 0, 16);
+    EXPECT(0, 0, 0, 32, 0, 64, 0, 8, 0, 0, 0, 0);
+    rfb.out.len = 0;
+    /* something is still to be sent of what would be copied: those lines are sent whole */
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_changed(&rfb, 1, 2);
+    rfb_scrolled(&rfb, &s);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 2, 0, 0, 0, 0, 0, WIDTH, 0, 32, 0, 0, 0, 0);
+    rfb.out.len = 0;
+    rfb_scrolled(&rfb, &s); /* nobody waits */
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, WIDTH, 0, 32, 0, 0, 0, 0);
+    rfb.out.len = 0;
+    FEED(2, 0, 0, 1, 0, 0, 0, 0); /* a viewer that can't */
+    FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    rfb_scrolled(&rfb, &s);
+    rfb_update(&rfb);
+    EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, WIDTH, 0, 32, 0, 0, 0, 0);
+}
+
 static void pixel_formats(void **state) {
     (void)state;
     enter();
@@ -462,6 +541,39 @@ static void pixel_formats(void **state) {
     rfb_update(&rfb);
     EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 7 | 4 << 3 | 1 << 6);
     assert_false(FEED(0, 0, 0, 0, 24, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0));
+}
+
+/* Colours of a byte each, in any order: four pixels at a time, and the one behind. */
+static void colours_of_bytes(void **state) {
+    static const struct {
+        uint8_t big_endian, shift[3], sent[4]; /* of aa, bb, cc */
+    } formats[] = {
+        {0, {0, 8, 16}, {0xaa, 0xbb, 0xcc, 0}}, /* noVNC */
+        {1, {16, 8, 0}, {0, 0xaa, 0xbb, 0xcc}},
+        {0, {24, 16, 8}, {0, 0xcc, 0xbb, 0xaa}},
+        {1, {0, 8, 16}, {0, 0xcc, 0xbb, 0xaa}},
+        {0, {8, 0, 16}, {0xbb, 0xaa, 0xcc, 0}},
+    };
+    (void)state;
+    enter();
+    screen.width = 5;
+    screen.height = 1;
+    rfb_resized(&rfb);
+    rfb.told_w = 5;
+    rfb.told_h = 1;
+    for (unsigned i = 0; i < 5; i++)
+        pixels[i] = 0xddaabbcc; /* the highest byte may be anything */
+    for (unsigned f = 0; f < ARRAY_LEN(formats); f++) {
+        const uint8_t *s = formats[f].shift;
+        FEED(0, 0, 0, 0, 32, 24, formats[f].big_endian, 1, 0, 255, 0, 255, 0, 255, s[0], s[1], s[2],
+             0, 0, 0);
+        FEED(3, 0, 0, 0, 0, 0, 0, 5, 0, 1);
+        rfb_update(&rfb);
+        EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0, 0, 0, 0);
+        for (unsigned i = 0; i < 5; i++)
+            expect_out(formats[f].sent, 4);
+        assert_int_equal(rfb.out.len, 0);
+    }
 }
 
 static void hextile_tiles(void **state) {
@@ -641,6 +753,9 @@ int main(void) {
         cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
         T(pixel_formats), T(hextile_tiles), T(sizes), T(lights_of_the_keyboard),
         T(caps_lock_differs), T(num_lock_differs), T(cursors), T(clipboards_are_skipped),
+        cmocka_unit_test(scrolls_are_found), T(scrolls_are_copies),
+        T(pixel_formats), T(colours_of_bytes),
+        T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -555,6 +555,68 @@ static void vbe_pixels(void **state) {
     }
 }
 
+/* 32 bits a pixel are a surface already: it is shown where it is, and only then. */
+static void vbe_memory_is_the_surface(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    display_watch(b->display, true);
+    dispi_set(b, 640, 480, 32);
+    refresh(b, false);
+    const uint32_t *direct = b->display->pixels;
+    assert_int_equal(b->display->stride, 640);
+    mem_write(fx, LFB + (640 * 5 + 9) * 4, 4, 0x00102030);
+    assert_int_equal(pixel(b, 9, 5), 0x102030);
+    dispi(b, 6, 700); /* virtual width, then the picture moves */
+    dispi(b, 8, 4);
+    dispi(b, 9, 2);
+    b->display->dirty_top = b->display->dirty_bottom = 0;
+    b->display->resized = false;
+    refresh(b, false);
+    assert_ptr_equal(b->display->pixels, direct + 2 * 700 + 4);
+    assert_int_equal(b->display->stride, 700);
+    assert_int_equal(b->display->dirty_bottom, 480);
+    assert_false(b->display->resized);
+    dispi_set(b, 640, 480, 16);
+    refresh(b, false);
+    assert_true(b->display->resized);
+    assert_int_equal(b->display->stride, 640);
+    mem_write(fx, LFB, 2, 0xf800);
+    refresh(b, true);
+    assert_int_equal(pixel(b, 0, 0), 0xff0000);
+    dispi_set(b, 640, 480, 32);
+    refresh(b, false);
+    assert_ptr_equal(b->display->pixels, direct);
+    display_watch(b->display, false);
+    assert_null(b->display->pixels);
+}
+
+/* A cursor that blinks is no sign of life; a character is. */
+static void blinking_is_told_apart(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    struct display *d = b->display;
+    vga_set(fx, &mode_03);
+    display_watch(d, true);
+    refresh(b, false);
+    assert_in_range(d->blink_ms, 1, 266);
+    for (unsigned i = 0; i < 4; i++) {
+        d->drawn = false;
+        d->dirty_top = d->dirty_bottom = 0;
+        fixture_sleep(fx, d->blink_ms * NS_PER_MS);
+        refresh(b, false);
+        assert_int_equal(d->dirty_bottom - d->dirty_top, 16);
+        assert_false(d->drawn);
+    }
+    mem_write(fx, 0xb8000, 2, 0x0741);
+    refresh(b, false);
+    assert_true(d->drawn);
+    vga_crtc(fx, 0x0a, 0x20); /* no cursor, and no attribute that blinks */
+    vga_attr(fx, 0x10, 0x04);
+    refresh(b, false);
+    assert_int_equal(d->blink_ms, 0);
+    display_watch(d, false);
+}
+
 static void vbe_banks_and_clearing(void **state) {
     struct board *b = *state;
     struct fixture *fx = &b->fx;
@@ -692,7 +754,8 @@ int main(void) {
         T(half_set_modes_are_blank),
         T(only_changed_rows_are_drawn), T(planar_write_modes), T(planar_picture), T(cga_picture),
         T(mode_13_and_unchained), T(bulk_and_single_agree), T(vbe_identifies_itself),
-        T(vbe_pixels), T(vbe_banks_and_clearing), T(vbe_panning_stays_inside), T(vbe_planar),
+        T(vbe_pixels), T(vbe_memory_is_the_surface), T(blinking_is_told_apart),
+        T(vbe_banks_and_clearing), T(vbe_panning_stays_inside), T(vbe_planar),
         T(dac_of_eight_bits), T(framebuffer_writes_are_found), T(registers_in_memory),
         T(edid_is_well_formed), T(memory_of_a_wrong_size_is_refused),
     };

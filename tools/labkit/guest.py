@@ -25,6 +25,29 @@ bochs cirrus button floppy lp parport_pc af_packet
 
 ARGUMENTS = "console=tty0 console=ttyS0,115200 quiet xen_emul_unplug=never"
 TEXT_ARGUMENTS = ARGUMENTS + " guest.skip=bochs,cirrus guest.run=echo,CHOSE-TEXT"
+# A menu on a graphical terminal; which entry was taken, the guest tells on its serial port.
+GRUB_GFX = """\
+set timeout=-1
+set gfxmode=800x600x32
+loadfont /boot/grub/unicode.pf2
+terminal_output gfxterm
+set color_normal=light-gray/black
+set menu_color_normal=light-gray/blue
+set menu_color_highlight=black/green
+""" + "".join(f"""\
+menuentry "{name}" {{
+  linux /vmlinuz {ARGUMENTS} guest.skip=bochs,cirrus guest.run=echo,CHOSE-{name.upper()}
+  initrd /initrd
+}}
+""" for name in ("first", "second", "third", "fourth"))
+
+MEMTEST = """\
+default memtest
+prompt 0
+label memtest
+  kernel /memtest
+"""
+
 ROOM = 400      # characters for the kernel's arguments in a boot loader's configuration
 
 ISOLINUX = """\
@@ -57,9 +80,15 @@ menuentry "text" {{
 """
 
 GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile echo serial terminal".split()
+GRUB_GFX_MODULES = ("biosdisk iso9660 part_msdos normal linux echo font gfxterm gfxmenu vbe vga "
+                    "video all_video").split()
+GRUB_FONT = pathlib.Path("/usr/share/grub/unicode.pf2")
 ISOLINUX_BIN = pathlib.Path("/usr/lib/ISOLINUX/isolinux.bin")
 ISOLINUX_LIB = pathlib.Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
 GRUB_LIB = pathlib.Path("/usr/lib/grub/i386-pc")
+MEMTEST_BIN = pathlib.Path("/boot/memtest86+x64.bin")
+INSTALLER = pathlib.Path("/usr/lib/debian-installer/images/12/amd64/gtk/debian-installer/amd64")
+VIEWER = TOP / "tests" / "bench" / "rfb"
 
 
 def _make_initramfs(path):
@@ -117,18 +146,26 @@ def _note_arguments(image, arguments):
     return f"{offset} {ROOM}\n"
 
 
+def _iso(path, tree, boot):
+    run("xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-V", "GUEST",
+        "-b", boot, "-c", "boot.cat",
+        "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o", path, tree)
+
+
+def _isolinux(path, tree, configuration):
+    (tree / "isolinux").mkdir()
+    for item in (ISOLINUX_BIN, ISOLINUX_LIB):
+        shutil.copy(item, tree / "isolinux")
+    (tree / "isolinux" / "isolinux.cfg").write_text(configuration)
+    _iso(path, tree, "isolinux/isolinux.bin")
+
+
 def make_iso(path, arguments=ARGUMENTS):
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         shutil.copy(linux(), work / "vmlinuz")
         shutil.copy(initramfs(), work / "initrd")
-        (work / "isolinux").mkdir()
-        for item in (ISOLINUX_BIN, ISOLINUX_LIB):
-            shutil.copy(item, work / "isolinux")
-        (work / "isolinux" / "isolinux.cfg").write_text(_configuration(ISOLINUX, arguments))
-        run("xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-V", "GUEST",
-            "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat",
-            "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-o", path, work)
+        _isolinux(path, work, _configuration(ISOLINUX, arguments))
 
 
 def make_disk(path, arguments=ARGUMENTS, megabytes=64):
@@ -216,6 +253,46 @@ def _program(name):
             built(cache_dir() / f"{name}.img", digest(source), pad)]
 
 
+def _made_of(name, sources, make):
+    """An image that make(image, folder) makes, with a folder to work in."""
+    def build(path):
+        with tempfile.TemporaryDirectory() as work:
+            make(path, pathlib.Path(work))
+
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise Trouble(f"{', '.join(missing)} missing: run tools/deps")
+    return [built(cache_dir() / name, digest(_recipe(), *sources), build)]
+
+
+def _make_grub(path, work):
+    """GRUB from a CD, with its menu in pixels."""
+    (work / "boot" / "grub").mkdir(parents=True)
+    shutil.copy(linux(), work / "vmlinuz")
+    shutil.copy(initramfs(), work / "initrd")
+    shutil.copy(GRUB_FONT, work / "boot" / "grub")
+    (work / "boot" / "grub" / "grub.cfg").write_text(GRUB_GFX)
+    run("grub-mkimage", "-O", "i386-pc-eltorito", "-o", work / "boot" / "grub" / "cd.img",
+        "-p", "/boot/grub", *GRUB_GFX_MODULES)
+    _iso(path, work, "boot/grub/cd.img")
+
+
+def _make_memtest(path, work):
+    shutil.copy(MEMTEST_BIN, work / "memtest")
+    _isolinux(path, work, MEMTEST)
+
+
+def _viewer():
+    """tests/bench/rfb as a program that needs nothing of dom0."""
+    sources = sorted(VIEWER.glob("*.[ch]"))
+
+    def make(path):
+        run("cc", "-O2", "-std=c11", "-D_GNU_SOURCE", "-static", "-o", path,
+            *(source for source in sources if source.suffix == ".c"), "-lz")
+
+    return [built(cache_dir() / "rfbview", digest(*sources), make)]
+
+
 def provide(need):
     """Files for one word of a scenario's "needs" line."""
     if need == "iso":
@@ -226,6 +303,16 @@ def provide(need):
         return [(linux(), "vmlinuz"), (initramfs(), "initrd")]
     if need == "golden-modes":
         return _golden_modes()
+    if need == "grub":
+        return _made_of("grub.iso", [GRUB_FONT], _make_grub)
+    if need == "memtest":
+        return _made_of("memtest.iso", [MEMTEST_BIN], _make_memtest)
+    if need == "installer":
+        if not INSTALLER.exists():
+            raise Trouble("debian-installer-12-netboot-amd64 is missing: run tools/deps --installer")
+        return [(INSTALLER / "linux", "installer.vmlinuz"), (INSTALLER / "initrd.gz", "installer.initrd")]
+    if need == "viewer":
+        return _viewer()
     if need.endswith(".asm"):
         return _sector_image(need.removesuffix(".asm"))
     if need.endswith(".c"):

@@ -147,8 +147,22 @@ static int pci_link(const struct xen_dm_op_set_pci_link_route *l) {
     return 0;
 }
 
+/* Takes what was written out of the world's bitmap. */
+static void take_written(uint64_t first, uint64_t n, uint64_t *bitmap) {
+    struct world *w = fx.world;
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t at = first + i - w->dirty_gfn, bit = 1ull << at % 64;
+
+        if (at < WORLD_DIRTY && w->dirty[at / 64] & bit
+            && __atomic_fetch_and(&w->dirty[at / 64], ~bit, __ATOMIC_ACQ_REL) & bit)
+            bitmap[i / 64] |= 1ull << i % 64;
+    }
+}
+
 static int track_dirty_vram(const struct xen_dm_op_track_dirty_vram *t, void *bitmap, size_t size) {
     struct world *w = fx.world;
+    int anew = w->vram_gfn != t->first_pfn || w->vram_pages != t->nr;
 
     w->vram_gfn = t->first_pfn;
     w->vram_pages = t->nr;
@@ -158,7 +172,11 @@ static int track_dirty_vram(const struct xen_dm_op_track_dirty_vram *t, void *bi
         return -EINVAL;
     if (w->dirty_vram == DIRTY_NODATA)
         return -ENODATA;
-    memset(bitmap, w->dirty_vram == DIRTY_ALL ? 0xff : 0, (t->nr + 7) / 8);
+    /* a range that was not tracked before is all dirty, in Xen too */
+    anew &= w->dirty_vram == DIRTY_WRITTEN;
+    memset(bitmap, anew || w->dirty_vram == DIRTY_ALL ? 0xff : 0, (t->nr + 7) / 8);
+    if (w->dirty_vram == DIRTY_WRITTEN)
+        take_written(t->first_pfn, t->nr, bitmap);
     return 0;
 }
 

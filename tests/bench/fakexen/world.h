@@ -24,6 +24,7 @@
 #define WORLD_PORTS 512u /* ports of either end */
 #define WORLD_RANGES 256u /* of each type: Xen's MAX_NR_IO_RANGES */
 #define WORLD_PARAMS 64u
+#define WORLD_DIRTY 4096u /* frames whose writes are told one by one */
 #define WORLD_BUFIOREQ_PORT 9u /* the guest's end of the buffered ring's channel */
 #define WORLD_VCPU_PORT 16u /* the guest's end of vcpu 0's, then one a vcpu */
 #define WORLD_LOCAL_PORT 64u /* the first port given to the device model */
@@ -103,6 +104,8 @@ struct world {
     uint32_t restricted;
     uint32_t dirty_vram; /* what track_dirty_vram says: enum world_dirty */
     uint64_t vram_gfn, vram_pages; /* as last tracked */
+    /* DIRTY_WRITTEN: what the guest has written since it was asked for, from this frame on */
+    uint64_t dirty_gfn, dirty[WORLD_DIRTY / 64];
     uint32_t last_refused, last_refused_errno; /* enum world_count, errno */
 
     /* a mark: set mark_wanted, and the next notify dumps callgrind's counters and copies ours */
@@ -111,6 +114,6 @@ struct world {
     uint64_t count[COUNT_MAX], marked[COUNT_MAX];
 };
 
-enum world_dirty { DIRTY_NONE, DIRTY_ALL, DIRTY_NODATA };
+enum world_dirty { DIRTY_NONE, DIRTY_ALL, DIRTY_NODATA, DIRTY_WRITTEN };
 
 #endif

@@ -272,9 +272,10 @@ static const char *play_domain(int argc, char **argv, char *answer) {
 
 static const char *play_dirty(int argc, char **argv, char *answer) {
     (void)argc, (void)answer;
-    hv_world()->dirty_vram = !strcmp(argv[0], "all")      ? DIRTY_ALL
-                             : !strcmp(argv[0], "nodata") ? DIRTY_NODATA
-                                                          : DIRTY_NONE;
+    hv_world()->dirty_vram = !strcmp(argv[0], "all")       ? DIRTY_ALL
+                             : !strcmp(argv[0], "nodata")  ? DIRTY_NODATA
+                             : !strcmp(argv[0], "written") ? DIRTY_WRITTEN
+                                                           : DIRTY_NONE;
     return NULL;
 }
 
@@ -320,7 +321,7 @@ static const struct play control_plays[] = {
     { "mark", "[NAME]", "one access; callgrind dumps, counts are shown", 0, play_mark },
     { "claims", "", "ranges of the ioreq server", 0, play_claims },
     { "domain", "", "server, interrupts, shutdown reason", 0, play_domain },
-    { "dirty", "none|all|nodata", "what track_dirty_vram answers", 1, play_dirty },
+    { "dirty", "none|all|nodata|written", "what track_dirty_vram answers", 1, play_dirty },
     { "timeout", "MS", "for an answer to a request", 1, play_timeout },
     { "xs-read", "PATH", "", 1, play_xs_read },
     { "xs-write", "PATH VALUE", "", 1, play_xs_write },
@@ -330,7 +331,8 @@ static const struct play control_plays[] = {
 };
 
 static const struct play *const all_plays[] = { control_plays, plays,     ide_plays,
-                                                ahci_plays,    blk_plays, hostile_plays };
+                                                ahci_plays,    blk_plays, hostile_plays,
+                                                screen_plays };
 
 static const struct play *find_play(const char *name) {
     for (unsigned i = 0; i < sizeof all_plays / sizeof *all_plays; i++)

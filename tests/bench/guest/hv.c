@@ -156,6 +156,17 @@ uint8_t *hv_ram(uint64_t gpa) {
     return far ? far + gpa % WORLD_PAGE : NULL;
 }
 
+uint8_t *hv_map(uint64_t gfn, uint64_t n) {
+    void *at;
+
+    for (uint64_t i = 0; i < n; i++)
+        if (gfn + i >= WORLD_GFNS || !p2m[gfn + i] || p2m[gfn + i] != p2m[gfn] + i)
+            return NULL;
+    at = mmap(NULL, n * WORLD_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, pages_fd,
+              (off_t)(p2m[gfn] - 1) * WORLD_PAGE);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 void hv_balloon(uint64_t gfn, uint64_t n) {
     for (uint64_t i = gfn; i < gfn + n && i < WORLD_GFNS; i++)
         p2m[i] = 0;

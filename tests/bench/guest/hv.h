@@ -29,6 +29,8 @@ const char *hv_error(enum hv_error e);
 
 /* A byte of guest RAM below 256 MiB; NULL where there is none. */
 uint8_t *hv_ram(uint64_t gpa);
+/* n frames that lie one after the other in the machine, too; NULL: they don't. */
+uint8_t *hv_map(uint64_t gfn, uint64_t n);
 /* Take frames away from the guest, as its balloon driver would. */
 void hv_balloon(uint64_t gfn, uint64_t n);
 

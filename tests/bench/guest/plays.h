@@ -26,6 +26,7 @@ extern const struct play ahci_plays[];
 extern const struct play ide_plays[];
 extern const struct play blk_plays[];
 extern const struct play hostile_plays[];
+extern const struct play screen_plays[];
 
 /* One plain port access of vcpu 0; dir is IOREQ_READ or IOREQ_WRITE. */
 enum hv_error play_port(unsigned dir, unsigned port, unsigned size, uint64_t *data);
