@@ -10,5 +10,5 @@ extern const struct specimen bios_specimens[], chipset_specimens[], disk_specime
 
 const struct specimen *const specimen_lists[] = {
     bios_specimens,    chipset_specimens, disk_specimens,  net_specimens, pc_specimens,
-    storage_specimens, usb_specimens,     usb_real_specimens, video_specimens, xen_specimens, xhci_specimens,
-    NULL};
+    storage_specimens, usb_specimens,     usb_real_specimens, video_specimens, xen_specimens,
+    xhci_specimens,    NULL};
