@@ -151,7 +151,8 @@ static void encoding(struct rfb *rfb, int32_t e) {
     case RFB_HEXTILE:
     case RFB_TIGHT:
     case RFB_ZRLE: /* the first one named is liked best */
-        if (rfb->encoder.encoding < 0)
+        if (rfb->encoder.encoding < 0 &&
+            (e == RFB_RAW || e == RFB_HEXTILE || rfb_zlib_load()))
             rfb->encoder.encoding = e;
         break;
     case COPY_RECT:

@@ -2,16 +2,17 @@
 /*
  * RFC 6143, 7.7.1 (Raw), 7.7.4 (Hextile), 7.7.6 (ZRLE); rfbproto.rst, Tight encoding. Of Hextile's
  * tiles those of one and two colours are described, others are sent raw; ZRLE and Tight pack up to
- * 16 colours and leave the rest to deflate.c. Not modelled: Tight's gradients and JPEG. See
+ * 16 colours and leave the rest to zlib. Not modelled: Tight's gradients and JPEG. See
  * rfb_encode.h.
  */
 #include "rfb_encode.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "core/bits.h"
-#include "deflate.h"
+#include "late.h"
 
 /* ---- buffers ---- */
 
@@ -291,20 +292,58 @@ static void hextile(const struct rfb_format *f, struct rfb_buf *out, struct tile
     }
 }
 
-/* ---- compression ---- */
+/* ---- zlib ---- */
+
+struct rfb_zlib {
+    z_stream stream;
+};
+
+static struct {
+    int (*init)(z_streamp, int, const char *, int);
+    int (*deflate)(z_streamp, int);
+    int (*end)(z_streamp);
+} libz;
+
+static const struct late_symbol libz_symbols[] = {
+    LATE(libz, init, "deflateInit_"), LATE(libz, deflate, "deflate"),
+    LATE(libz, end, "deflateEnd"),
+};
+
+static struct late libz_late = {.file = "libz.so.1", .package = "zlib1g",
+                                .symbols = libz_symbols, .count = ARRAY_LEN(libz_symbols)};
+
+bool rfb_zlib_load(void) {
+    char why[256];
+    return late_load(&libz_late, why, sizeof(why));
+}
 
 /* Appends `plain`, compressed on the client's one stream. */
 static void deflate_to(struct rfb_encoder *e, struct rfb_buf *out, const struct rfb_buf *plain) {
-    size_t most = deflate_room(plain->len);
-    uint8_t *to = rfb_buf_room(out, most);
-    if (to)
-        out->len -= most - deflate_append(e->deflate, to, plain->bytes, plain->len);
+    enum { STEP = 16384 };
+    z_stream *z = &e->zlib->stream;
+    z->next_in = plain->bytes;
+    z->avail_in = (uInt)plain->len;
+    do {
+        z->next_out = rfb_buf_room(out, STEP);
+        if (!z->next_out)
+            return;
+        z->avail_out = STEP;
+        if (libz.deflate(z, Z_SYNC_FLUSH) == Z_STREAM_ERROR)
+            out->failed = true;
+        out->len -= z->avail_out;
+    } while (z->avail_out == 0 && !out->failed);
 }
 
-static bool deflate_ready(struct rfb_encoder *e) {
-    if (!e->deflate)
-        e->deflate = calloc(1, sizeof(*e->deflate));
-    return e->deflate;
+static bool zlib_ready(struct rfb_encoder *e) {
+    if (e->zlib)
+        return true;
+    if (!rfb_zlib_load() || !(e->zlib = calloc(1, sizeof(*e->zlib))))
+        return false;
+    if (libz.init(&e->zlib->stream, Z_BEST_SPEED, ZLIB_VERSION, sizeof(z_stream)) == Z_OK)
+        return true;
+    free(e->zlib);
+    e->zlib = NULL;
+    return false;
 }
 
 /* ---- ZRLE ---- */
@@ -494,7 +533,7 @@ static unsigned encode_tight(struct rfb_encoder *e, struct rfb_buf *out, const u
 unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *pixels,
                     unsigned stride, const struct rfb_rect *r) {
     int32_t encoding = e->encoding;
-    if ((encoding == RFB_ZRLE || encoding == RFB_TIGHT) && !deflate_ready(e))
+    if ((encoding == RFB_ZRLE || encoding == RFB_TIGHT) && !zlib_ready(e))
         encoding = RFB_RAW;
     if (encoding == RFB_TIGHT)
         return encode_tight(e, out, pixels, stride, r);
@@ -515,7 +554,10 @@ unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *
 }
 
 void rfb_encoder_free(struct rfb_encoder *e) {
-    free(e->deflate);
-    e->deflate = NULL;
+    if (e->zlib) {
+        libz.end(&e->zlib->stream);
+        free(e->zlib);
+        e->zlib = NULL;
+    }
     rfb_buf_free(&e->scratch);
 }

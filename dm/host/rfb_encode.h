@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE, and
- * Tight. Pure. One thread.
+ * Rectangles of a screen as RFB encodings (RFC 6143, section 7.7): Raw, Hextile, ZRLE. Pure but for
+ * zlib, which is loaded when the first client asks for ZRLE. One thread.
  */
 #ifndef HOST_RFB_ENCODE_H
 #define HOST_RFB_ENCODE_H
@@ -51,14 +51,17 @@ enum { RFB_RAW = 0, RFB_HEXTILE = 5, RFB_TIGHT = 7, RFB_ZRLE = 16 };
 void rfb_put_pixels(const struct rfb_format *format, struct rfb_buf *out, const uint32_t *pixels,
                     unsigned n);
 
-struct deflate;
+struct rfb_zlib;
 
 struct rfb_encoder {
     struct rfb_format format;
     int32_t encoding;
-    struct deflate *deflate; /* NULL: not used yet */
+    struct rfb_zlib *zlib; /* NULL: not used yet */
     struct rfb_buf scratch;
 };
+
+/* Whether ZRLE and Tight can be had. */
+bool rfb_zlib_load(void);
 
 struct rfb_rect {
     unsigned x, y, w, h;
