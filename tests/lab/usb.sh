@@ -88,7 +88,7 @@ disk_image() {
 
 # The guest's name for the disk of a USB device with that serial number; into $DISK.
 find_disk() {
-    guest_run "for i in \$(seq 20); do ls -d /sys/bus/usb/devices/*/serial | xargs grep -l '^$1\$' | sed 's,/serial,,' >/tmp/where; ls -d \$(cat /tmp/where)/*/host*/target*/*/block/* 2>/dev/null >/tmp/block && break; sleep 1; done; sed 's,.*/,,' /tmp/block" 90 >found || true
+    guest_run "for i in \$(seq 20); do /init coldplug; ls -d /sys/bus/usb/devices/*/serial | xargs grep -l '^$1\$' | sed 's,/serial,,' >/tmp/where; ls -d \$(cat /tmp/where)/*/host*/target*/*/block/* 2>/dev/null >/tmp/block && break; sleep 1; done; sed 's,.*/,,' /tmp/block" 90 >found || true
     DISK=$(tail -n 1 found)
     [[ $DISK = sd* ]] || { guest_run 'dmesg | tail -n 20' >&3; fail "no disk with the serial number $1"; }
     note "$1 is $DISK, at $(guest_run 'cat $(cat /tmp/where)/speed') Mbit/s"

@@ -4,7 +4,21 @@
 # GUEST-READY on the serial port, and leaves a shell there and on the screen. On the kernel's command line:
 #   guest.skip=a,b    do not load these modules
 #   guest.run=COMMAND a command to run first, with commas for spaces
+# Later, `/init coldplug` does it again: for devices that came too late.
 export PATH=/usr/sbin:/usr/bin HOME=/root TERM=linux
+
+# Each pass may bring up a bus with more devices on it.
+load_modules() {
+    seen=
+    while found=$(find /sys/devices -name modalias -exec cat {} + 2>/dev/null | sort -u); [ "$found" != "$seen" ]; do
+        modprobe -a -b -q $found 2>/dev/null
+        seen=$found
+    done
+}
+if [ "$1" = coldplug ]; then
+    load_modules
+    exit
+fi
 
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -21,14 +35,6 @@ for word in $(cat /proc/cmdline); do
     esac
 done
 
-# Each pass may bring up a bus with more devices on it.
-load_modules() {
-    seen=
-    while found=$(find /sys/devices -name modalias -exec cat {} + 2>/dev/null | sort -u); [ "$found" != "$seen" ]; do
-        modprobe -a -b -q $found 2>/dev/null
-        seen=$found
-    done
-}
 load_modules
 
 console=/dev/ttyS0
