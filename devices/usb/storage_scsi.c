@@ -78,7 +78,7 @@ static const char *serial_of(const struct storage *s) {
 }
 
 static uint32_t put_text(uint8_t *at, const char *text, uint32_t max) {
-    uint32_t n = (uint32_t)strnlen(text, max);
+    uint32_t n = (uint32_t)MIN(strlen(text), (size_t)max);
     memcpy(at, text, n);
     return n;
 }
