@@ -369,6 +369,13 @@ static void test_causes(void **arg) {
     wr(w, 0xc0, 0x80); /* writing ones clears */
     assert_int_equal(rd(w, 0xc0), 4);
     assert_int_equal(rd(w, 0xc0), 0);
+    for (unsigned i = 0; i < 10; i++) { /* the interrupt test of Linux' driver */
+        wr(w, 0xd0, 1u << i);
+        wr(w, 0xc8, 1u << i);
+        assert_true(w->fx.intx[3][0]);
+        assert_int_equal(rd(w, 0xc0), 1u << i);
+        wr(w, 0xd8, 1u << i);
+    }
 }
 
 /* 13.4.18: at least 100 * 256 ns from one interrupt to the next. */
