@@ -53,6 +53,7 @@ name = "guest"
 type = "pvh"
 memory = 256
 vcpus = 1
+tsc_mode = "native"
 kernel = "/lab/in/files/vmlinuz"
 ramdisk = "/lab/in/files/initrd"
 cmdline = "console=hvc0 quiet"

@@ -20,6 +20,7 @@ name = "guest"
 type = "pvh"
 memory = 256
 vcpus = ${VCPUS:-1}
+tsc_mode = "native"
 kernel = "/lab/in/files/vmlinuz"
 ramdisk = "/lab/in/files/initrd"
 cmdline = "console=hvc0 quiet"

@@ -69,6 +69,7 @@ until_true() {
 
 # ---- guest ---------------------------------------------------------------------------------------
 
+# Xen takes the emulated host's TSC for an unsteady one and would answer each RDTSC of the guest itself.
 guest_cfg() {
     cat >guest.cfg <<CFG
 name = "guest"
@@ -79,6 +80,7 @@ serial = "pty"
 vnc = 1
 usb = 0
 vga = "stdvga"
+tsc_mode = "native"
 device_model_version = "qemu-xen"
 device_model_override = "$DM"
 CFG
