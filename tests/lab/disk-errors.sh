@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# manual: its first run had to be stopped
 # needs: kernel
 # Emulated disks whose images fail: one on a file system that gets full, one whose server dies, one that becomes
 # shorter. The guest has errors for what can't be done and for nothing else, each image has its line in the log, and

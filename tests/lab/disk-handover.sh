@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel diskcheck.c
-# manual: not seen to pass yet
 # A guest that sees its disk both ways: it writes to the emulated one, unplugs it while it runs, finds everything in the
 # PV one and writes on; after a reboot the emulated disk has that.
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# manual: seen for the raw disk only
 # needs: kernel
 # TRIM by a guest's IDE and AHCI disks reaches images of each format: the storage is given back, what is beside it
 # stays, and qemu-img finds the images whole.
