@@ -255,11 +255,8 @@ static size_t skip(struct rfb *rfb, size_t used, uint32_t n) {
 
 static void put_screen(struct rfb *rfb, uint16_t reason, uint16_t status) {
     const struct rfb_screen *s = rfb->screen;
-    rfb_buf_u16(&rfb->out, reason);
-    rfb_buf_u16(&rfb->out, status);
-    rfb_buf_u16(&rfb->out, (uint16_t)s->width);
-    rfb_buf_u16(&rfb->out, (uint16_t)s->height);
-    rfb_buf_u32(&rfb->out, (uint32_t)EXTENDED_DESKTOP_SIZE);
+    rfb_put_header(&rfb->out, &(struct rfb_rect){reason, status, s->width, s->height},
+                   EXTENDED_DESKTOP_SIZE);
     rfb_buf_u32(&rfb->out, 1u << 24); /* one screen, and padding */
     rfb_buf_u32(&rfb->out, 1);        /* its id: libvncclient takes 0 for no screen */
     rfb_buf_u32(&rfb->out, 0);
@@ -476,11 +473,7 @@ static bool new_cursor(const struct rfb *rfb) {
 /* RFC 6143, 7.8.1: pixels, then a bit for each that is seen. */
 static void put_cursor(struct rfb *rfb) {
     const struct rfb_cursor *c = rfb->screen->cursor;
-    rfb_buf_u16(&rfb->out, (uint16_t)c->hot_x);
-    rfb_buf_u16(&rfb->out, (uint16_t)c->hot_y);
-    rfb_buf_u16(&rfb->out, (uint16_t)c->size);
-    rfb_buf_u16(&rfb->out, (uint16_t)c->size);
-    rfb_buf_u32(&rfb->out, (uint32_t)CURSOR);
+    rfb_put_header(&rfb->out, &(struct rfb_rect){c->hot_x, c->hot_y, c->size, c->size}, CURSOR);
     rfb_put_pixels(&rfb->encoder.format, &rfb->out, c->pixels, c->size * c->size);
     for (unsigned y = 0; y < c->size; y++)
         for (unsigned x = 0; x < c->size; x += 8) {
@@ -498,22 +491,14 @@ static unsigned put_copy(struct rfb *rfb) {
     if (!s.rows)
         return 0;
     rfb->copy.rows = 0;
-    rfb_buf_u16(&rfb->out, 0);
-    rfb_buf_u16(&rfb->out, (uint16_t)s.to);
-    rfb_buf_u16(&rfb->out, (uint16_t)rfb->told_w);
-    rfb_buf_u16(&rfb->out, (uint16_t)s.rows);
-    rfb_buf_u32(&rfb->out, COPY_RECT);
+    rfb_put_header(&rfb->out, &(struct rfb_rect){0, s.to, rfb->told_w, s.rows}, COPY_RECT);
     rfb_buf_u16(&rfb->out, 0);
     rfb_buf_u16(&rfb->out, (uint16_t)s.from);
     return 1;
 }
 
 static void put_pseudo(struct rfb *rfb, uint16_t x, uint16_t w, uint16_t h, int32_t e) {
-    rfb_buf_u16(&rfb->out, x);
-    rfb_buf_u16(&rfb->out, 0);
-    rfb_buf_u16(&rfb->out, w);
-    rfb_buf_u16(&rfb->out, h);
-    rfb_buf_u32(&rfb->out, (uint32_t)e);
+    rfb_put_header(&rfb->out, &(struct rfb_rect){x, 0, w, h}, e);
 }
 
 /* What has to be told before pixels; returns how many rectangles. */

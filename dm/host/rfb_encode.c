@@ -505,7 +505,7 @@ static void encode_tiles(struct rfb_encoder *e, struct rfb_buf *out, const uint3
         }
 }
 
-static void put_header(struct rfb_buf *out, const struct rfb_rect *r, int32_t encoding) {
+void rfb_put_header(struct rfb_buf *out, const struct rfb_rect *r, int32_t encoding) {
     rfb_buf_u16(out, (uint16_t)r->x);
     rfb_buf_u16(out, (uint16_t)r->y);
     rfb_buf_u16(out, (uint16_t)r->w);
@@ -524,7 +524,7 @@ static unsigned encode_tight(struct rfb_encoder *e, struct rfb_buf *out, const u
             struct rfb_rect piece = {r->x + x, r->y + y, r->w - x < WIDE ? r->w - x : WIDE,
                                      r->h - y < HIGH ? r->h - y : HIGH};
             load_tile(&t, pixels, stride, &piece);
-            put_header(out, &piece, RFB_TIGHT);
+            rfb_put_header(out, &piece, RFB_TIGHT);
             tight(e, out, &t);
         }
     return n;
@@ -537,7 +537,7 @@ unsigned rfb_encode(struct rfb_encoder *e, struct rfb_buf *out, const uint32_t *
         encoding = RFB_RAW;
     if (encoding == RFB_TIGHT)
         return encode_tight(e, out, pixels, stride, r);
-    put_header(out, r, encoding);
+    rfb_put_header(out, r, encoding);
     if (encoding == RFB_HEXTILE) {
         encode_tiles(e, out, pixels, stride, r, HEX, hextile);
     } else if (encoding == RFB_ZRLE) {

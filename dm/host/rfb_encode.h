@@ -67,6 +67,9 @@ struct rfb_rect {
     unsigned x, y, w, h;
 };
 
+/* The head of each rectangle, whatever it tells (RFC 6143, 7.6.1). */
+void rfb_put_header(struct rfb_buf *out, const struct rfb_rect *r, int32_t encoding);
+
 /* One rectangle, as one or more with their headers: how many. `pixels` is the whole screen,
  * `stride` pixels a line. */
 unsigned rfb_encode(struct rfb_encoder *encoder, struct rfb_buf *out, const uint32_t *pixels,
