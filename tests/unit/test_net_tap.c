@@ -317,6 +317,21 @@ static void test_tap_renamed(void **arg) {
     close(far);
 }
 
+/* 10,000 bytes over TCP, to be cut at 1448; f has been zeroes. */
+static void long_tcp(uint8_t f[54 + 10000], struct net_meta *meta) {
+    store_be16(f + 12, NET_ETH_IP4);
+    memset(f, 0xff, 6);
+    f[14] = 0x45;
+    f[22] = 64;
+    f[23] = NET_PROTO_TCP;
+    f[26] = f[30] = 10;
+    f[29] = 1;
+    f[33] = 2;
+    f[46] = 0x50;
+    f[47] = 0x10;
+    assert_true(net_prepare_tso(f, 54, 10000, 1448, meta));
+}
+
 /* A long frame passes in one piece, its checksum as it is: the kernel sees to both where it has
  * to. */
 static void test_tap_offload(void **arg) {
@@ -328,17 +343,7 @@ static void test_tap_offload(void **arg) {
     plug(net_tap_open(loop, "net0", "vif9.0-emu", -1, why, sizeof(why)));
     int far = listen_on("vif9.0-emu");
     assert_int_equal(nic.net->offloads, NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN);
-    store_be16(f + 12, NET_ETH_IP4);
-    memset(f, 0xff, 6);
-    f[14] = 0x45;
-    f[22] = 64;
-    f[23] = NET_PROTO_TCP;
-    f[26] = f[30] = 10;
-    f[29] = 1;
-    f[33] = 2;
-    f[46] = 0x50;
-    f[47] = 0x10;
-    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    long_tcp(f, &meta);
     unsigned segment = 0;
     struct iovec iov[2] = {{f, 60}, {f + 60, 54 + 10000 - 60}};
     assert_true(net_send_undone(nic.net, iov, 2, &meta, &segment));
@@ -459,17 +464,7 @@ static void test_tap_joins(void **arg) {
         skip();
     plug(net_tap_open(loop, "net0", "vif4.0-emu", -1, why, sizeof(why)));
     int far = listen_on("vif4.0-emu");
-    store_be16(f + 12, NET_ETH_IP4);
-    memset(f, 0xff, 6);
-    f[14] = 0x45;
-    f[22] = 64;
-    f[23] = NET_PROTO_TCP;
-    f[26] = f[30] = 10;
-    f[29] = 1;
-    f[33] = 2;
-    f[46] = 0x50;
-    f[47] = 0x10;
-    assert_true(net_prepare_tso(f, 54, 10000, 1448, &meta));
+    long_tcp(f, &meta);
     struct iovec all = {f, sizeof(f)};
     assert_true(net_segments_begin(&cut, &all, 1, sizeof(f), &meta));
     for (unsigned i = 0; i < 4; i++) {
