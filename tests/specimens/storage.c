@@ -16,8 +16,8 @@
 
 #include "core/bits.h"
 #include "fixture.h"
+#include "uhci_rig.h"
 #include "usb/storage.h"
-#include "usb/uhci.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, TDS = 0x3000, CBW = 0x4000, CSW = 0x4100, DATA = 0x5000 };
 enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
@@ -81,12 +81,6 @@ static void start(struct fixture *fx, uint16_t base) {
     out16(fx, base, 0xc1);
 }
 
-static void enable(struct fixture *fx, uint16_t port) {
-    out16(fx, port, 0x0200);
-    out16(fx, port, 0x0000);
-    out16(fx, port, 0x0006);
-}
-
 static void ask(struct fixture *fx, uint16_t base, unsigned which) {
     for (unsigned i = 0; i < 8; i++)
         mem_write(fx, CBW + i, 1, requests[which].setup[i]);
@@ -140,7 +134,7 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
     } else if (what == 0) {
         start(fx, base);
     } else if (what == 1) {
-        enable(fx, (uint16_t)(base + 0x10));
+        uhci_rig_enable(fx, (uint16_t)(base + 0x10));
     } else if (what < 8) {
         ask(fx, base, what - 2);
     }
@@ -183,9 +177,7 @@ static void *build_rig(struct fixture *fx) {
     for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
         rig_fields[i] = fields[i];
     struct rig *rig = calloc(1, sizeof(*rig));
-    rig->uhci = uhci_new(&(struct uhci_pins){.pci = fx->pci, .io = fx->io, .clock = fx->clock,
-                                             .devfn = 1 << 3 | 2, .device_id = UHCI_PIIX3,
-                                             .int_pin = 4});
+    rig->uhci = uhci_rig_new(fx);
     rig->disk = storage_new(&(struct storage_pins){
         .block = fixture_block(fx, DISK, false), .removable = true});
     usb_attach(&uhci_ports(rig->uhci)[0], rig->disk);

@@ -17,9 +17,9 @@
 #include "core/bits.h"
 #include "core/mem.h"
 #include "fixture.h"
+#include "uhci_rig.h"
 #include "usb/hid.h"
 #include "usb/hub.h"
-#include "usb/uhci.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, TDS = 0x3000, SETUP_AT = 0x4000, DATA = 0x5000 };
 enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
@@ -81,12 +81,6 @@ static void start(struct fixture *fx, uint16_t base) {
     out16(fx, base, 0xc1);
 }
 
-static void enable(struct fixture *fx, uint16_t port) {
-    out16(fx, port, 0x0200);
-    out16(fx, port, 0x0000);
-    out16(fx, port, 0x0006);
-}
-
 static void ask(struct fixture *fx, uint16_t base, unsigned which, bool part) {
     const uint8_t *setup = requests[which].setup, address = requests[which].address;
     unsigned len = load_le16(setup + 6), n = 1, in = setup[0] & 0x80;
@@ -146,7 +140,7 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
     else if (what == 0x40)
         start(fx, (uint16_t)base);
     else if (what < 0x80)
-        enable(fx, (uint16_t)(base + (what & 1 ? 0x10 : 0x12)));
+        uhci_rig_enable(fx, (uint16_t)(base + (what & 1 ? 0x10 : 0x12)));
     else
         ask(fx, (uint16_t)base, what & 0x3f, what & 0x40);
 }
@@ -204,9 +198,7 @@ static void *build_rig(struct fixture *fx) {
         rig_fields[i] = fields[i];
     struct rig *rig = calloc(1, sizeof(*rig));
     rig->fx = fx;
-    rig->uhci = uhci_new(&(struct uhci_pins){.pci = fx->pci, .io = fx->io, .clock = fx->clock,
-                                             .devfn = 1 << 3 | 2, .device_id = UHCI_PIIX3,
-                                             .int_pin = 4});
+    rig->uhci = uhci_rig_new(fx);
     rig->tablet = make(fx, HID_TABLET);
     rig->keyboard = make(fx, HID_KEYBOARD);
     rig->mouse = make(fx, HID_MOUSE);

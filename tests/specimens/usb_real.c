@@ -17,8 +17,8 @@
 #include "core/bits.h"
 #include "fixture.h"
 #include "fixture_real.h"
+#include "uhci_rig.h"
 #include "usb/real.h"
-#include "usb/uhci.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, CONTROL_QH = QH + 16, TDS = 0x3000, SETUP_AT = 0x4000,
        RUN_TDS = 0x4800, DATA = 0x5000, RUN_DATA = 0x6000 };
@@ -66,12 +66,6 @@ static void start(struct fixture *fx, uint16_t base) {
     out32(fx, base + 8, FRAMES);
     out16(fx, base + 4, 0x0f);
     out16(fx, base, 0xc1);
-}
-
-static void enable(struct fixture *fx, uint16_t port) {
-    out16(fx, port, 0x0200);
-    out16(fx, port, 0x0000);
-    out16(fx, port, 0x0006);
 }
 
 static void run(struct fixture *fx, uint16_t base, unsigned pid, unsigned ep, unsigned packet) {
@@ -133,7 +127,7 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
     } else if (what == 0x40) {
         start(fx, base);
     } else if (what == 0x41) {
-        enable(fx, (uint16_t)(base + 0x10));
+        uhci_rig_enable(fx, (uint16_t)(base + 0x10));
     } else if (what >= 0x80) {
         ask(fx, base, what & 0x3f, what & 0x40);
     } else if (what == 0x45) {
@@ -190,9 +184,7 @@ static void *build_rig(struct fixture *fx) {
     for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
         rig_fields[i] = fields[i];
     struct rig *rig = calloc(1, sizeof(*rig));
-    rig->uhci = uhci_new(&(struct uhci_pins){.pci = fx->pci, .io = fx->io, .clock = fx->clock,
-                                             .devfn = 1 << 3 | 2, .device_id = UHCI_PIIX3,
-                                             .int_pin = 4});
+    rig->uhci = uhci_rig_new(fx);
     real_fake_init(&rig->fake, USB_FULL);
     rig->dev = real_new(&(struct real_pins){.real = &rig->fake.real});
     usb_attach(&uhci_ports(rig->uhci)[0], rig->dev);
