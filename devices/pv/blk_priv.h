@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "pv/blk.h"
 #include "pv/blkif.h"
+#include "pv/shared_ring.h"
 
 enum {
     RING_ORDER_MAX = 4, RING_PAGES_MAX = 1 << RING_ORDER_MAX,

@@ -20,16 +20,6 @@
 
 enum verdict { ACCEPTED, FAILED, UNKNOWN };
 
-/* ---- shared words ---- */
-
-static uint32_t shared_load(const struct queue *q, unsigned off) {
-    return __atomic_load_n((const uint32_t *)(const void *)(q->ring + off), __ATOMIC_ACQUIRE);
-}
-
-static void shared_store(struct queue *q, unsigned off, uint32_t v) {
-    __atomic_store_n((uint32_t *)(void *)(q->ring + off), v, __ATOMIC_RELEASE);
-}
-
 static uint8_t *slot(const struct queue *q, uint32_t index) {
     return q->ring + RING_SLOTS + (size_t)(index & (q->slots - 1)) * q->disk->abi->slot;
 }
@@ -87,12 +77,9 @@ static void send_answers(void *queue) {
     uint32_t before = q->rsp_sent;
     if (before == q->rsp_prod)
         return;
-    shared_store(q, RING_RSP_PROD, q->rsp_prod);
     q->rsp_sent = q->rsp_prod;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our index before the guest's wish */
-    uint32_t wanted = shared_load(q, RING_RSP_EVENT);
     struct pv *pv = q->disk->dev->pv;
-    if ((uint32_t)(q->rsp_prod - wanted) < (uint32_t)(q->rsp_prod - before))
+    if (shared_publish(q->ring, before, q->rsp_prod))
         pv->ops->notify(pv, &q->port);
 }
 
@@ -277,12 +264,11 @@ static void take(struct queue *q, const uint8_t *s) {
 
 /* False: there is nothing to take, and the guest tells us of the next. */
 static bool more(struct queue *q, uint32_t *prod) {
-    *prod = shared_load(q, RING_REQ_PROD);
+    *prod = shared_load(q->ring, RING_REQ_PROD);
     if (*prod != q->req_cons)
         return true;
-    shared_store(q, RING_REQ_EVENT, q->req_cons + 1);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our wish before the guest's index */
-    *prod = shared_load(q, RING_REQ_PROD);
+    shared_want(q->ring, q->req_cons + 1);
+    *prod = shared_load(q->ring, RING_REQ_PROD);
     return *prod != q->req_cons;
 }
 
@@ -346,7 +332,7 @@ void queue_init(struct queue *q, struct pv_blk *d) {
     q->port.arg = q;
     make_requests(q);
     /* A frontend that reconnects brings a ring that counts from where it left off. */
-    q->req_cons = q->rsp_prod = q->rsp_sent = shared_load(q, RING_RSP_PROD);
+    q->req_cons = q->rsp_prod = q->rsp_sent = shared_load(q->ring, RING_RSP_PROD);
 }
 
 void queue_drain(struct queue *q) {
@@ -372,7 +358,7 @@ void queue_close(struct queue *q, bool listens) {
     for (unsigned pass = 0; listens && pass < q->slots && !q->broken; pass++) {
         queue_serve(q);
         queue_drain(q);
-        if (shared_load(q, RING_REQ_PROD) == q->req_cons)
+        if (shared_load(q->ring, RING_REQ_PROD) == q->req_cons)
             break;
     }
     q->broken = true;

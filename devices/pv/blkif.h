@@ -25,12 +25,6 @@ enum {
 enum { BLKIF_SECURE_ERASE = 1, BLKIF_SECTOR = 512, BLKIF_LARGE_SECTOR = 4096 };
 enum { VDISK_CDROM = 1, VDISK_REMOVABLE = 2, VDISK_READONLY = 4 };
 
-/* The shared ring: a header of 64 bytes, then slots. */
-enum {
-    RING_REQ_PROD = 0, RING_REQ_EVENT = 4, RING_RSP_PROD = 8, RING_RSP_EVENT = 12,
-    RING_SLOTS = 64,
-};
-
 /* 64-bit guests align 64-bit fields to 8, 32-bit ones to 4. */
 struct blkif_abi {
     unsigned slot, id, sector, segments, discard, indirect_op, indirect_count, indirect_id,

@@ -11,6 +11,7 @@
 #include "core/net_frame.h"
 #include "pv/net.h"
 #include "pv/netif.h"
+#include "pv/shared_ring.h"
 
 enum {
     QUEUES_MAX = 8,

@@ -5,14 +5,6 @@
  */
 #include "pv/net_priv.h"
 
-static uint32_t load(const struct ring *r, unsigned off) {
-    return __atomic_load_n((const uint32_t *)(const void *)(r->page + off), __ATOMIC_ACQUIRE);
-}
-
-static void store(struct ring *r, unsigned off, uint32_t v) {
-    __atomic_store_n((uint32_t *)(void *)(r->page + off), v, __ATOMIC_RELEASE);
-}
-
 bool ring_map(struct ring *r, struct pv_net *d, uint32_t ref, unsigned slots, unsigned slot) {
     struct pv *pv = d->dev->pv;
     *r = (struct ring){.net = d, .slots = slots, .slot = slot,
@@ -21,7 +13,7 @@ bool ring_map(struct ring *r, struct pv_net *d, uint32_t ref, unsigned slots, un
         log_warn("%s: the ring of reference %u can't be mapped", d->dev->backend, ref);
         return false;
     }
-    r->req = r->rsp = r->told = load(r, NETIF_RSP_PROD);
+    r->req = r->rsp = r->told = shared_load(r->page, RING_RSP_PROD);
     return true;
 }
 
@@ -32,11 +24,11 @@ void ring_unmap(struct ring *r) {
 }
 
 uint8_t *ring_slot(const struct ring *r, uint32_t index) {
-    return r->page + NETIF_SLOTS_AT + (size_t)(index & (r->slots - 1)) * r->slot;
+    return r->page + RING_SLOTS + (size_t)(index & (r->slots - 1)) * r->slot;
 }
 
 uint32_t ring_waiting(struct ring *r) {
-    uint32_t prod = load(r, NETIF_REQ_PROD);
+    uint32_t prod = shared_load(r->page, RING_REQ_PROD);
     if ((uint32_t)(prod - r->rsp) <= r->slots && (uint32_t)(prod - r->req) <= r->slots)
         return prod - r->req;
     net_broken(r->net, "a request index that is out by", prod - r->rsp);
@@ -44,8 +36,7 @@ uint32_t ring_waiting(struct ring *r) {
 }
 
 bool ring_want(struct ring *r, unsigned n) {
-    store(r, NETIF_REQ_EVENT, r->req + n);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our wish before the guest's index */
+    shared_want(r->page, r->req + n);
     return ring_waiting(r) >= n;
 }
 
@@ -53,10 +44,7 @@ void ring_push(struct ring *r) {
     uint32_t before = r->told;
     if (before == r->rsp)
         return;
-    store(r, NETIF_RSP_PROD, r->rsp);
     r->told = r->rsp;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our index before the guest's wish */
-    uint32_t wanted = load(r, NETIF_RSP_EVENT);
-    if ((uint32_t)(r->rsp - wanted) < (uint32_t)(r->rsp - before))
+    if (shared_publish(r->page, before, r->rsp))
         r->net->dev->pv->ops->notify(r->net->dev->pv, r->port);
 }

@@ -6,9 +6,8 @@
 #ifndef DEVICES_PV_NETIF_H
 #define DEVICES_PV_NETIF_H
 
-enum { NETIF_REQ_PROD = 0, NETIF_REQ_EVENT = 4, NETIF_RSP_PROD = 8, NETIF_RSP_EVENT = 12,
-       NETIF_SLOTS_AT = 64, NETIF_SLOTS = 256, NETIF_TX_SLOT = 12, NETIF_RX_SLOT = 8,
-       NETIF_CTRL_SLOTS = 128, NETIF_CTRL_SLOT = 16 };
+enum { NETIF_SLOTS = 256, NETIF_TX_SLOT = 12, NETIF_RX_SLOT = 8, NETIF_CTRL_SLOTS = 128,
+       NETIF_CTRL_SLOT = 16 };
 
 enum { /* of tx requests: gref 4, offset 2, flags 2, id 2, size 2; answers: id 2, status 2 */
     NETTX_CSUM_BLANK = 1, NETTX_VALIDATED = 2, NETTX_MORE = 4, NETTX_EXTRA = 8,

@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "pv/net.h"
 #include "pv/netif.h"
+#include "pv/shared_ring.h"
 
 enum { BATCH = 16, PAGES = 4 };
 
@@ -161,7 +162,7 @@ static void settle(struct loop *loop) {
 static uint32_t put_tx(uint32_t prod) {
     size_t left = frame_len;
     while (left) {
-        uint8_t *s = pages[1] + NETIF_SLOTS_AT + prod++ % NETIF_SLOTS * NETIF_TX_SLOT;
+        uint8_t *s = pages[1] + RING_SLOTS + prod++ % NETIF_SLOTS * NETIF_TX_SLOT;
         size_t part = MIN(left, (size_t)PV_PAGE);
         store_le32(s, 3);
         store_le16(s + 4, 0);
@@ -181,13 +182,13 @@ static void run(struct loop *loop, bool tx, uint64_t count) {
         if (tx) {
             for (unsigned i = 0; i < batch; i++)
                 prod = put_tx(prod);
-            store_le32(pages[1] + NETIF_REQ_PROD, prod);
-            store_le32(pages[1] + NETIF_RSP_EVENT, prod);
+            store_le32(pages[1] + RING_REQ_PROD, prod);
+            store_le32(pages[1] + RING_RSP_EVENT, prod);
             port->event(port->arg);
         } else {
             prod += batch * slots; /* all slots stay as they were: reference 0 */
-            store_le32(pages[2] + NETIF_REQ_PROD, prod);
-            store_le32(pages[2] + NETIF_RSP_EVENT, prod);
+            store_le32(pages[2] + RING_REQ_PROD, prod);
+            store_le32(pages[2] + RING_RSP_EVENT, prod);
             arriving = batch;
             while (arriving)
                 net_arrived(&link);

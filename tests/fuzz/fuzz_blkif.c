@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "pv/blk.h"
 #include "pv/blkif.h"
+#include "pv/shared_ring.h"
 
 #define BE "backend/qdisk/1/51712"
 #define FE "/local/domain/1/device/vbd/51712"
