@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* stack: bytes. All signals are blocked in it: they are for the thread of the loop. 0 or an errno. */
+/* stack: bytes. All signals are blocked in it: they are the loop's thread's. 0 or an errno. */
 int thread_start(pthread_t *thread, size_t stack, void *(*run)(void *arg), void *arg);
 
 #endif
