@@ -53,6 +53,9 @@ void board_add(struct board *board, const struct device_ops *ops, void *dev, con
 /* Takes it out again; it is the caller's to free. */
 void board_remove(struct board *board, const void *dev);
 
+/* False, with the sentence in board->why. */
+bool board_refuse(struct board *board, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A firmware image for as long as the board lives; false with board->why. */
 bool board_rom(struct board *board, const char *name, const uint8_t **bytes, uint32_t *len);
 

@@ -39,8 +39,7 @@ static struct block *open_medium(struct board *b, const struct config_disk *disk
 }
 
 static bool refuse_disk(struct board *b, const struct config_disk *disk, const char *what) {
-    snprintf(b->why, b->why_len, "%s %s: %s", disk->opts->origin, disk->opts->text, what);
-    return false;
+    return board_refuse(b, "%s %s: %s", disk->opts->origin, disk->opts->text, what);
 }
 
 /* Opens what is to be in the drive; *block stays NULL where nothing is. */
@@ -184,15 +183,15 @@ bool drives_add_ahci(struct board *b, const struct config_device *device) {
     struct ahci *ahci = NULL;
     bool good = b->ahci_count < BOARD_AHCIS;
     if (!good)
-        snprintf(b->why, b->why_len, "-device %s: there are %d AHCI controllers already",
-                 device->opts->text, BOARD_AHCIS);
+        board_refuse(b, "-device %s: there are %d AHCI controllers already", device->opts->text,
+                     BOARD_AHCIS);
     for (unsigned i = 0; good && i < config->disk_count; i++)
         if (on_controller(&config->disks[i], device))
             good = plug(b, &pins.drive[config->disks[i].bus], &config->disks[i]);
     if (good) {
         ahci = ahci_new(&pins);
         if (!ahci)
-            snprintf(b->why, b->why_len, "-device %s: the PCI slot is taken", device->opts->text);
+            board_refuse(b, "-device %s: the PCI slot is taken", device->opts->text);
     }
     put_all(pins.drive, AHCI_PORTS);
     if (!ahci)

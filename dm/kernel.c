@@ -62,10 +62,8 @@ static bool file_open(struct board *b, struct file *file, const char *option, co
         wrong = "not a regular file";
     else if (!st.st_size)
         wrong = "the file is empty";
-    if (wrong) {
-        snprintf(b->why, b->why_len, "%s %s: %s", option, path, wrong);
-        return false;
-    }
+    if (wrong)
+        return board_refuse(b, "%s %s: %s", option, path, wrong);
     file->blob = (struct fw_cfg_blob){(uint64_t)st.st_size, file_read, file};
     return true;
 }
@@ -131,11 +129,9 @@ static void add_int13(struct board *b, struct fw_cfg *fw_cfg) {
 
 bool kernel_add(struct board *b, uint64_t low_ram) {
     const struct config *config = b->machine->config;
-    if (!config->kernel && (config->initrd || config->append)) {
-        snprintf(b->why, b->why_len, "%s without -kernel (kernel=)",
-                 config->initrd ? "-initrd" : "-append");
-        return false;
-    }
+    if (!config->kernel && (config->initrd || config->append))
+        return board_refuse(b, "%s without -kernel (kernel=)",
+                            config->initrd ? "-initrd" : "-append");
     bool qtest = config->accel == ACCEL_QTEST;
     if (!config->kernel && !qtest && !b->machine->seabios)
         return true;

@@ -145,9 +145,7 @@ bool board_rom(struct board *b, const char *name, const uint8_t **bytes, uint32_
     return true;
 }
 
-static bool refuse(struct board *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static bool refuse(struct board *b, const char *fmt, ...) {
+bool board_refuse(struct board *b, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(b->why, b->why_len, fmt, ap);
@@ -321,7 +319,7 @@ static bool vram_size(struct board *b, const struct config_device *device, uint6
     if (device && !opts_number(device->opts, "vgamem_mb", max, &mib, b->why, b->why_len))
         return false;
     if (!mib || mib & (mib - 1))
-        return refuse(b, "vgamem_mb=%llu: a power of two of MiB, 1 to 256, was expected",
+        return board_refuse(b, "vgamem_mb=%llu: a power of two of MiB, 1 to 256, was expected",
                       (unsigned long long)mib);
     *bytes = (uint32_t)MIB(mib);
     return true;
@@ -359,7 +357,7 @@ static bool draw_cirrus(struct board *b, const struct config_device *device) {
 
 static bool draw_vga(struct board *b, const struct config_device *device) {
     if (b->machine->display)
-        return refuse(b, "-device %s: the machine has a VGA already", device->opts->text);
+        return board_refuse(b, "-device %s: the machine has a VGA already", device->opts->text);
     if (!strcmp(device->name, "VGA"))
         return draw_stdvga(b, device);
     if (!strcmp(device->name, "cirrus-vga"))
@@ -578,7 +576,7 @@ bool machine_plug(struct machine *m, const struct config_device *device, char *w
     b->why_len = why_len;
     if (device->kind == DEVICE_USB || device->kind == DEVICE_USB_HOST)
         return usb_plug(b, device);
-    return refuse(b, "hot-plug of this device is not implemented");
+    return board_refuse(b, "hot-plug of this device is not implemented");
 }
 
 bool machine_unplug(struct machine *m, const char *id, char *why, size_t why_len) {

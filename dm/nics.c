@@ -116,12 +116,10 @@ static bool find_cable(struct board *b, const struct config_device *device,
     if (!*netdev && device->netdev)
         *netdev = open_netdev(b, device->netdev);
     else if (!*netdev)
-        snprintf(b->why, b->why_len, "%s: there is no netdev \"%s\"", device->opts->origin, id);
-    if (*netdev && (*netdev)->nic) {
-        snprintf(b->why, b->why_len, "%s %s: netdev \"%s\" has a card already",
-                 device->opts->origin, device->opts->text, (*netdev)->id);
-        return false;
-    }
+        board_refuse(b, "%s: there is no netdev \"%s\"", device->opts->origin, id);
+    if (*netdev && (*netdev)->nic)
+        return board_refuse(b, "%s %s: netdev \"%s\" has a card already", device->opts->origin,
+                            device->opts->text, (*netdev)->id);
     return *netdev != NULL;
 }
 
@@ -174,10 +172,9 @@ bool nics_add(struct board *b, const struct config_device *device) {
     pins.rom_len = rom.len;
     void *dev = model->make(&pins);
     if (!dev) {
-        snprintf(b->why, b->why_len, "%s %s: its PCI slot is taken, or none is free",
-                 device->opts->origin, device->opts->text);
         rom_close(&rom);
-        return false;
+        return board_refuse(b, "%s %s: its PCI slot is taken, or none is free",
+                            device->opts->origin, device->opts->text);
     }
     nic = mem_new(sizeof(*nic));
     *nic = (struct nic){.model = model, .dev = dev, .id = device->id, .netdev = netdev, .rom = rom,

@@ -56,11 +56,8 @@ bool ports_add(struct board *b) {
         const struct config_chardev *c = &config->chardevs[i];
         if (of_monitor(config, c))
             continue;
-        if (m->chars_count == MACHINE_CHARS) {
-            snprintf(b->why, b->why_len, "%s: more than %d character devices", c->id,
-                     MACHINE_CHARS);
-            return false;
-        }
+        if (m->chars_count == MACHINE_CHARS)
+            return board_refuse(b, "%s: more than %d character devices", c->id, MACHINE_CHARS);
         struct chars *line = ports_open(m->loop, c, b->why, b->why_len);
         if (!line)
             return false;
@@ -69,11 +66,8 @@ bool ports_add(struct board *b) {
     for (unsigned i = 0; i < config->serial_count; i++) {
         if (!config->serials[i])
             continue;
-        if (i >= COM_PORTS) {
-            snprintf(b->why, b->why_len, "-serial: a PC has %d, this would be COM%u", COM_PORTS,
-                     i + 1);
-            return false;
-        }
+        if (i >= COM_PORTS)
+            return board_refuse(b, "-serial: a PC has %d, this would be COM%u", COM_PORTS, i + 1);
         struct uart16550_pins pins = {.io = m->io, .clock = m->clock, .base = com[i].base,
                                       .irq = board_isa(b, com[i].irq),
                                       .chars = line_of(b, config->serials[i]->id)};

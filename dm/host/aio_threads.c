@@ -9,10 +9,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 enum { THREADS = 4, STACK = 128 * 1024, QUEUE = 64 };
 
@@ -102,21 +103,11 @@ static void *worker(void *arg) {
     return NULL;
 }
 
-/* The machine's signals are for the thread of the loop. */
 static bool start_thread(struct aio_threads *t) {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&t->thread[t->count], &attr, worker, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (!err)
+    errno = thread_start(&t->thread[t->count], STACK, worker, t);
+    if (!errno)
         t->count++;
-    errno = err;
-    return !err;
+    return !errno;
 }
 
 static bool threads_start(struct aio *aio, struct aio_job *job) {

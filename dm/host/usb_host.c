@@ -9,7 +9,6 @@
 #include "usb_host.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "core/bits.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "thread.h"
 #include "usb_priv.h"
 
 /* What a guest may have under way: usbfs has 16 MiB for all devices. */
@@ -255,20 +255,6 @@ static void host_close(struct real_usb *real) {
     give_order(h, &h->end);
 }
 
-/* The machine's signals are for the thread of the loop. */
-static int start_thread(struct host *h) {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&h->thread, &attr, usb_thread, h);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return err;
-}
-
 static bool is_taken(const struct usb_found *found) {
     for (const struct host *h = hosts; h; h = h->next)
         if (!h->closed && !h->told && h->found.bus == found->bus && h->found.addr == found->addr)
@@ -304,7 +290,7 @@ static bool start(struct host *h, char *why, size_t why_len) {
     hosts = h;
     pthread_mutex_unlock(&hosts_lock);
     if (!err)
-        err = start_thread(h);
+        err = thread_start(&h->thread, STACK, usb_thread, h);
     if (!err)
         return true;
     snprintf(why, why_len, "USB device %s: %s", h->name, strerror(err));

@@ -7,19 +7,14 @@ differs must be in DIFFERENCES with its reason.
 """
 import argparse
 import os
-import socket
 import struct
 import sys
-import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from qtest_client import Qtest  # noqa: E402
+from net_card import MAC, ORACLE, SLOT, NetCard, fold, frame, of_oracle, tcp  # noqa: E402
 
-ORACLE = '/usr/libexec/xen-qemu-system-i386'
-MAC = bytes.fromhex('00163e0a0b0c')
-SLOT, BAR, PORT = 4, 0xe0000000, 0xc000
+BAR, PORT = 0xe0000000, 0xc000
 TX_RING, RX_RING, DATA, BUFFERS = 0x100000, 0x101000, 0x110000, 0x140000
 
 DIFFERENCES = {
@@ -34,67 +29,15 @@ DIFFERENCES = {
 }
 
 
-class Card:
+class Card(NetCard):
     def __init__(self, dm):
-        self.directory = tempfile.mkdtemp(prefix='hvm-dm-net.')
-        path = os.path.join(self.directory, 'net')
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(1)
-        listener.settimeout(10)
-        self.q = Qtest(dm, ['-nodefaults', '-device',
-                            'e1000,id=nic0,netdev=net0,mac=00:16:3e:0a:0b:0c,romfile=,addr=%x' % SLOT,
-                            '-netdev', 'stream,id=net0,server=off,addr.type=unix,addr.path=' + path])
-        self.cable, _ = listener.accept()
-        self.cable.settimeout(5)
-        listener.close()
-        os.unlink(path)
-        self.q.config_write(SLOT << 3, 0x10, BAR)
-        self.q.config_write(SLOT << 3, 0x14, PORT)
-        self.q.config_write(SLOT << 3, 0x04, 7, 2)
-
-    def close(self):
-        self.cable.close()
-        self.q.close()
-        os.rmdir(self.directory)
+        super().__init__(dm, 'e1000', (BAR, PORT))
 
     def rd(self, reg):
         return self.q.readl(BAR + reg)
 
     def wr(self, reg, val):
         self.q.writel(BAR + reg, val)
-
-    def send(self, frame):
-        self.cable.sendall(struct.pack('>I', len(frame)) + frame)
-
-    def receive(self):
-        def exactly(n):
-            got = b''
-            while len(got) < n:
-                part = self.cable.recv(n - len(got))
-                if not part:
-                    raise AssertionError('the cable is closed')
-                got += part
-            return got
-        return exactly(struct.unpack('>I', exactly(4))[0])
-
-
-def frame(length, seed=1, to=MAC):
-    return to + bytes((i * 7 + seed) & 255 for i in range(length - 6))
-
-
-def tcp(payload):
-    ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 40 + len(payload), 1, 0, 64, 6, 0, bytes([10, 0, 0, 1]),
-                     bytes([10, 0, 0, 2]))
-    header = struct.pack('>HHIIBBHHH', 1234, 80, 1000, 2000, 0x50, 0x18, 8192, 0, 0)
-    return MAC + bytes(6) + b'\x08\x00' + ip + header + payload
-
-
-def fold(data):
-    total = sum(struct.unpack('>%dH' % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total
 
 
 def mdic(card, reg):
@@ -218,17 +161,6 @@ def run(dm):
     return seen
 
 
-def oracle():
-    """Its socket is set up in the background: what it sends before is lost, on a busy machine often."""
-    end = time.monotonic() + 120
-    while True:
-        try:
-            return dict(run(ORACLE))
-        except TimeoutError:
-            if time.monotonic() > end:
-                raise
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--dm', required=True)
@@ -238,7 +170,7 @@ def main():
     if not os.access(ORACLE, os.X_OK):
         print('%d answers; no QEMU here to compare with' % len(ours))
         return 0
-    theirs = oracle()
+    theirs = of_oracle(lambda: dict(run(ORACLE)))
     for what, value in ours:
         if value == theirs[what]:
             continue

@@ -7,7 +7,6 @@ Unix socket of ours. The same is asked of the packaged QEMU where there is one, 
 """
 import argparse
 import os
-import socket
 import struct
 import sys
 import tempfile
@@ -15,12 +14,11 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+from net_card import ORACLE, SLOT, NetCard, frame, of_oracle, tcp  # noqa: E402
 from qtest_client import Qtest, QtestError  # noqa: E402
 
-ORACLE = '/usr/libexec/xen-qemu-system-i386'
 TESTS = []
-MAC = bytes.fromhex('00163e0a0b0c')
-IO, SLOT = 0xc000, 4
+IO = 0xc000
 TX, RING, TX_RING, RX_RING, BUFFER = 0x100000, 0x110000, 0x130000, 0x131000, 0x140000
 OWN, EOR, FS, LS = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 
@@ -35,60 +33,15 @@ def expect(got, want, what):
         raise AssertionError('%s: %r, expected %r' % (what, got, want))
 
 
-class Card:
-    """A machine with one card, and the other end of its cable."""
-
+class Card(NetCard):
     def __init__(self, dm, extra=()):
-        self.directory = tempfile.mkdtemp(prefix='hvm-dm-net.')
-        path = os.path.join(self.directory, 'net')
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(1)
-        listener.settimeout(10)
-        self.q = Qtest(dm, ['-nodefaults', '-device',
-                            'rtl8139,id=nic0,netdev=net0,mac=00:16:3e:0a:0b:0c,romfile=,addr=%x' % SLOT,
-                            '-netdev', 'stream,id=net0,server=off,addr.type=unix,addr.path=' + path, *extra])
-        self.cable, _ = listener.accept()
-        self.cable.settimeout(5)
-        listener.close()
-        os.unlink(path)
-        self.q.config_write(SLOT << 3, 0x10, IO)
-        self.q.config_write(SLOT << 3, 0x04, 7, 2)
-
-    def close(self):
-        self.cable.close()
-        self.q.close()
-        os.rmdir(self.directory)
-
-    def send(self, frame):
-        self.cable.sendall(struct.pack('>I', len(frame)) + frame)
-
-    def receive(self):
-        got = b''
-        while len(got) < 4 or len(got) < 4 + struct.unpack('>I', got[:4])[0]:
-            need = 4 if len(got) < 4 else 4 + struct.unpack('>I', got[:4])[0]
-            part = self.cable.recv(need - len(got))
-            if not part:
-                raise AssertionError('the cable is closed')
-            got += part
-        return got[4:]
+        super().__init__(dm, 'rtl8139', (IO,), extra)
 
     def descriptor(self, ring, n, command, tag, address):
         self.q.memwrite(ring + 16 * n, struct.pack('<IIQ', command, tag, address))
 
     def status(self, ring, n):
         return struct.unpack('<I', self.q.memread(ring + 16 * n, 4))[0]
-
-
-def frame(length, seed=1, to=MAC):
-    return to + bytes((i * 7 + seed) & 255 for i in range(length - 6))
-
-
-def tcp(payload):
-    ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 40 + len(payload), 1, 0, 64, 6, 0, bytes([10, 0, 0, 1]),
-                     bytes([10, 0, 0, 2]))
-    header = struct.pack('>HHIIBBHHH', 1234, 80, 1000, 2000, 0x50, 0x18, 8192, 0, 0)
-    return MAC + bytes(6) + b'\x08\x00' + ip + header + payload
 
 
 def plus(card):
@@ -288,20 +241,10 @@ def run(dm, function):
     return seen
 
 
-def oracle(function):
-    """It now and then loses a frame that it sends while its socket is being set up."""
-    for again in (True, True, False):
-        try:
-            return run(ORACLE, function)
-        except TimeoutError:
-            if not again:
-                raise
-
-
 def both(dm, function):
     ours = run(dm, function)
     if os.access(ORACLE, os.X_OK):
-        theirs = oracle(function)
+        theirs = of_oracle(lambda: run(ORACLE, function))
         for mine, other in zip(ours, theirs):
             expect(mine, other, 'beside the oracle')
         expect(len(ours), len(theirs), 'beside the oracle')

@@ -4,49 +4,26 @@
  * what happens to images that contradict themselves, how requests reach the file. What is not asked
  * here is asked by test_image_random and test_image_cut.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "image_qcow2.h"
 
-#include <cmocka.h>
 #include <errno.h>
 #include <unistd.h>
-
-#include "core/bits.h"
-#include "core/log.h"
-#include "fixture_file.h"
-#include "image_priv.h"
-#include "image_qcow2.h"
-#include "loop.h"
 
 /* Clusters of 4 KiB: header, L1, refcount table, refcount block, one L2 table, data from 5 on. */
 enum { CB = 12, CLUSTER = 1 << CB, L1 = CLUSTER, REFTABLE = 2 * CLUSTER, BLOCK = 3 * CLUSTER,
        L2 = 4 * CLUSTER, DATA = 5 * CLUSTER, DISK = 1 << 20, FILE_SIZE = 8 * CLUSTER,
        MAX_FILE = 4 << 20 };
 
-static struct loop *loop;
-static uint8_t image[FILE_SIZE];
-static struct fixture_file *file;
-static char why[512], last_line[512];
-static struct image_options options;
-
-static void keep_line(enum log_level level, const char *line) {
-    (void)level;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
+#define MADE_NAME "x.qcow2"
+#define MADE_OPEN qcow2_open
+#define MADE_SIZE FILE_SIZE
+#define MADE_MAX MAX_FILE
+#include "made_image.h"
 
 /* Guest clusters 0 and 1 are at DATA and after it, 2 has its place and reads as zeros. */
 static int setup(void **unused) {
     (void)unused;
-    loop = loop_new();
-    log_to(keep_line, LOG_LEVEL_INFO);
-    options = (struct image_options){.format = "qcow2"};
-    last_line[0] = 0;
-    memset(image, 0, sizeof(image));
+    made_setup("qcow2");
     store_be32(image, QCOW2_MAGIC);
     store_be32(image + 4, 3);
     store_be32(image + 20, CB);
@@ -67,65 +44,6 @@ static int setup(void **unused) {
     memset(image + DATA + CLUSTER, 0xa2, CLUSTER);
     memset(image + DATA + 2 * CLUSTER, 0xa3, CLUSTER);
     return 0;
-}
-
-static int teardown(void **unused) {
-    (void)unused;
-    loop_free(loop);
-    log_to(NULL, LOG_LEVEL_INFO);
-    return 0;
-}
-
-static struct block *try_open(void) {
-    file = fixture_file_new(loop, image, sizeof(image), MAX_FILE, options.read_only);
-    struct block *block = qcow2_open(loop, &file->block, "x.qcow2", &options, why, sizeof(why));
-    if (!block)
-        block_put(&file->block);
-    return block;
-}
-
-static struct block *open_image(void) {
-    struct block *block = try_open();
-    if (!block)
-        fail_msg("%s", why);
-    return block;
-}
-
-static void refused(const char *sentence) {
-    assert_null(try_open());
-    if (!strstr(why, sentence) || !strstr(why, "x.qcow2"))
-        fail_msg("'%s' does not say '%s'", why, sentence);
-}
-
-static void done(struct block_req *req, int err) {
-    *(int *)req->owner = err;
-}
-
-static int request(struct block *block, enum block_op op, uint64_t offset, void *buf, size_t len) {
-    int err = -1;
-    struct iovec iov = {buf, len};
-    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = &iov, .niov = 1,
-                            .done = done, .owner = &err};
-    block_submit(block, &req);
-    assert_int_equal(err, -1); /* never from inside submit */
-    for (unsigned i = 0; err == -1 && i < 10000; i++)
-        loop_once(loop, NULL, NS_PER_SEC);
-    return err;
-}
-
-static void reads(struct block *block, uint64_t offset, uint8_t value) {
-    uint8_t buf[512];
-    assert_int_equal(request(block, BLOCK_READ, offset, buf, 512), 0);
-    for (unsigned i = 0; i < 512; i++)
-        assert_int_equal(buf[i], value);
-}
-
-static int writes(struct block *block, uint64_t offset, uint8_t value, size_t len) {
-    uint8_t *buf = malloc(len);
-    memset(buf, value, len);
-    int err = request(block, BLOCK_WRITE, offset, buf, len);
-    free(buf);
-    return err;
 }
 
 static uint64_t entry_of(unsigned cluster) {

@@ -3,40 +3,21 @@
  * VHD images made here byte by byte (Microsoft's Virtual Hard Disk Image Format Specification 1.0):
  * footers, checksums, sizes, tables, parents. See also test_image_random and test_image_cut.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <errno.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "core/bits.h"
-#include "core/log.h"
-#include "fixture_file.h"
-#include "image_priv.h"
-#include "loop.h"
 
 /* Footer copy, header, table, one block of 4 KiB with its sector of bits, footer. */
 enum { HEADER = 512, TABLE = 1536, PLACE = 2048, BLOCK = 4096, DISK = 64 * 1024,
        FOOTER = PLACE + 512 + BLOCK, FILE_SIZE = FOOTER + 512, MAX_FILE = 4 << 20 };
+#define MADE_NAME "x.vhd"
+#define MADE_OPEN vhd_open
+#define MADE_SIZE FILE_SIZE
+#define MADE_MAX MAX_FILE
+#include "made_image.h"
+
 enum { FIXED = 2, DYNAMIC = 3, DIFFERENCING = 4 };
-
-static struct loop *loop;
-static uint8_t image[FILE_SIZE];
-static struct fixture_file *file;
-static char why[512], last_line[512];
-static struct image_options options;
-
-static void keep_line(enum log_level level, const char *line) {
-    (void)level;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
 
 /* One's complement of the sum of all bytes but those of the sum itself. */
 static void sum(uint8_t *bytes, size_t len, size_t at) {
@@ -83,70 +64,9 @@ static void make_dynamic(unsigned type) {
 
 static int setup(void **unused) {
     (void)unused;
-    loop = loop_new();
-    log_to(keep_line, LOG_LEVEL_INFO);
-    options = (struct image_options){.format = "vhd"};
+    made_setup("vhd");
     make_dynamic(DYNAMIC);
     return 0;
-}
-
-static int teardown(void **unused) {
-    (void)unused;
-    loop_free(loop);
-    log_to(NULL, LOG_LEVEL_INFO);
-    return 0;
-}
-
-static struct block *try_open(void) {
-    file = fixture_file_new(loop, image, sizeof(image), MAX_FILE, options.read_only);
-    struct block *block = vhd_open(loop, &file->block, "x.vhd", &options, why, sizeof(why));
-    if (!block)
-        block_put(&file->block);
-    return block;
-}
-
-static struct block *open_image(void) {
-    struct block *block = try_open();
-    if (!block)
-        fail_msg("%s", why);
-    return block;
-}
-
-static void refused(const char *sentence) {
-    assert_null(try_open());
-    if (!strstr(why, sentence) || !strstr(why, "x.vhd"))
-        fail_msg("'%s' does not say '%s'", why, sentence);
-}
-
-static void done(struct block_req *req, int err) {
-    *(int *)req->owner = err;
-}
-
-static int request(struct block *block, enum block_op op, uint64_t offset, void *buf, size_t len) {
-    int err = -1;
-    struct iovec iov = {buf, len};
-    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = &iov, .niov = 1,
-                            .done = done, .owner = &err};
-    block_submit(block, &req);
-    assert_int_equal(err, -1);
-    for (unsigned i = 0; err == -1 && i < 10000; i++)
-        loop_once(loop, NULL, NS_PER_SEC);
-    return err;
-}
-
-static void reads(struct block *block, uint64_t offset, uint8_t value) {
-    uint8_t buf[512];
-    assert_int_equal(request(block, BLOCK_READ, offset, buf, 512), 0);
-    for (unsigned i = 0; i < 512; i++)
-        assert_int_equal(buf[i], value);
-}
-
-static int writes(struct block *block, uint64_t offset, uint8_t value, size_t len) {
-    uint8_t *buf = malloc(len);
-    memset(buf, value, len);
-    int err = request(block, BLOCK_WRITE, offset, buf, len);
-    free(buf);
-    return err;
 }
 
 /* ---- footers ---- */
