@@ -127,7 +127,7 @@ static bool find_cable(struct board *b, const struct config_device *device,
 
 /* ---- cards ---- */
 
-/* romfile= as asked; else the distribution's, and if there is none, no network boot. */
+/* romfile= as it is; else the distribution's, and if there is none, no network boot. */
 static bool find_rom(struct board *b, const struct model *model,
                      const struct config_device *device, struct rom_file *rom) {
     const char *asked = opts_get(device->opts, "romfile");
@@ -179,6 +179,9 @@ bool nics_add(struct board *b, const struct config_device *device) {
         rom_close(&rom);
         return false;
     }
+    const uint8_t *id = model->function(dev)->config;
+    if (!opts_get(device->opts, "romfile"))
+        rom_name(&rom, load_le16(id + PCI_VENDOR), load_le16(id + PCI_DEVICE));
     nic = mem_new(sizeof(*nic));
     *nic = (struct nic){.model = model, .dev = dev, .id = device->id, .netdev = netdev, .rom = rom,
                         .next = nics->cards};

@@ -278,6 +278,40 @@ def test_plug(dm):
             q.qmp('netdev_del', id='net7')
 
 
+CARDS = ('rtl8139', 'e1000', 'virtio-net-pci')
+
+
+def card_roms(dm):
+    """What firmware finds in the ROM of each card."""
+    roms, at = {}, 0xf0000000
+    args = [word for i, card in enumerate(CARDS) for word in ('-device', '%s,addr=%x' % (card, SLOT + i))]
+    with Qtest(dm, ['-nodefaults'] + args) as q:
+        for i, card in enumerate(CARDS):
+            devfn = SLOT + i << 3
+            q.config_write(devfn, 0x30, 0xfffffffe)
+            size = -q.config_read(devfn, 0x30) & 0xffffffff
+            q.config_write(devfn, 0x30, at | 1)
+            q.config_write(devfn, 0x04, 2, 2)
+            roms[card] = q.config_read(devfn, 0), q.memread(at, size)
+            at += size
+    return roms
+
+
+def test_roms(dm):
+    """SeaBIOS starts an image that is whole and names the card. (The oracle leaves the second image, for UEFI, as
+    it is in the file.)"""
+    roms = card_roms(dm)
+    oracles = card_roms(ORACLE) if os.access(ORACLE, os.X_OK) else {}
+    for card, (ids, rom) in roms.items():
+        expect(rom[:2], b'\x55\xaa', card)
+        pcir = struct.unpack('<H', rom[0x18:0x1a])[0]
+        expect(rom[pcir:pcir + 4], b'PCIR', card)
+        expect(struct.unpack('<I', rom[pcir + 4:pcir + 8])[0], ids, card + ': whom its ROM is for')
+        expect(sum(rom[:rom[2] * 512]) & 255, 0, card + ': the sum of its ROM')
+        if card in oracles:
+            expect(rom[:rom[2] * 512] == oracles[card][1][:rom[2] * 512], True, card + ': the ROM beside the oracle')
+
+
 def run(dm, function):
     seen = []
     card = Card(dm)
@@ -315,6 +349,7 @@ def main():
     failed = 0
     tests = [(name, lambda f=f: both(options.dm, f)) for name, f in TESTS]
     tests.append(('plug', lambda: test_plug(options.dm)))
+    tests.append(('roms', lambda: test_roms(options.dm)))
     for name, function in tests:
         if options.names and name not in options.names:
             continue
