@@ -41,9 +41,10 @@ static bool is_off(const char *val) {
 }
 
 static struct net *open_tap(const struct request *r) {
-    static const char *const undone[] = {"fds", "helper", "vhostfd", "queues", NULL};
+    static const char *const undone[] = {"fds", "helper", "vhostfd", NULL};
     static const char *const scripts[] = {"script", "downscript"};
     const char *bad = has_any(r, undone), *vhost = opts_get(r->opts, "vhost");
+    uint64_t queues = 1;
     if (bad)
         return refuse(r, bad, "not implemented");
     if (vhost && !is_off(vhost))
@@ -53,8 +54,12 @@ static struct net *open_tap(const struct request *r) {
         if (script && *script && !is_off(script))
             return refuse(r, scripts[i], "the tap is set up by the toolstack; only no is possible");
     }
-    return net_tap_open(r->loop, r->config->id, r->config->ifname, r->config->fd, r->why,
-                        r->why_len);
+    if (!opts_number(r->opts, "queues", NET_QUEUES_MAX, &queues, r->why, r->why_len))
+        return NULL;
+    if (!queues)
+        return refuse(r, "queues", "at least one is needed");
+    return net_tap_open(r->loop, r->config->id, r->config->ifname, r->config->fd,
+                        (unsigned)queues, r->why, r->why_len);
 }
 
 /* -netdev socket,fd=N */
@@ -187,7 +192,7 @@ struct net *netdev_open(struct loop *loop, const struct config_netdev *config, c
 
 struct net *netdev_vif(void *loop, const char *id, const char *ifname) {
     char why[256];
-    struct net *net = net_tap_open(loop, id, ifname, -1, why, sizeof(why));
+    struct net *net = net_tap_open(loop, id, ifname, -1, 1, why, sizeof(why));
     if (!net)
         log_warn("%s: %s", id, why);
     return net;

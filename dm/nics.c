@@ -20,20 +20,23 @@
 #include "netdev.h"
 #include "pc/acpi_gpe.h"
 
+enum { VECTORS_MAX = 2048 /* PCI's */, MTU_MIN = 68 /* RFC 791's */ };
+
 /* A card is one row. */
 static const struct model {
     const char *name; /* as the command line resolves it */
     /* what firmware boots from; the first one that is there */
     const char *roms[2];
+    bool pairs; /* several queues, and what goes with them */
     void *(*make)(const struct nic_pins *pins);
     struct pci_function *(*function)(void *dev);
     const struct device_ops *ops;
 } models[] = {
-    {"rtl8139", {"efi-rtl8139.rom", "pxe-rtl8139.rom"}, rtl8139_new, rtl8139_function,
-     &rtl8139_device},
-    {"e1000", {"efi-e1000.rom", "pxe-e1000.rom"}, e1000_new, e1000_function, &e1000_device},
-    {"virtio-net-pci", {"efi-virtio.rom", "pxe-virtio.rom"}, virtio_net_new, virtio_net_function,
-     &virtio_net_device},
+    {"rtl8139", {"efi-rtl8139.rom", "pxe-rtl8139.rom"}, false, rtl8139_new,
+     rtl8139_function, &rtl8139_device},
+    {"e1000", {"efi-e1000.rom", "pxe-e1000.rom"}, false, e1000_new, e1000_function, &e1000_device},
+    {"virtio-net-pci", {"efi-virtio.rom", "pxe-virtio.rom"}, true, virtio_net_new,
+     virtio_net_function, &virtio_net_device},
 };
 
 /* Cables and cards outlive their unplugging: the machine's list still resets and saves the card. */
@@ -125,7 +128,7 @@ static bool find_cable(struct board *b, const struct config_device *device,
 
 /* ---- cards ---- */
 
-/* romfile= as asked; else the distribution's, and if there is none, no network boot. */
+/* romfile= as it is; else the distribution's, and if there is none, no network boot. */
 static bool find_rom(struct board *b, const struct model *model,
                      const struct config_device *device, struct rom_file *rom) {
     const char *asked = opts_get(device->opts, "romfile");
@@ -148,6 +151,36 @@ static void choose_mac(struct nics *nics, const struct config_device *device, ui
         mac[5] = (uint8_t)(mac[5] + nics->made);
 }
 
+/* mq=, vectors=, host_mtu=: as many pairs as the netdev says, where they are wanted. */
+static bool take_further(struct board *b, const struct model *model,
+                         const struct config_device *device, struct nic_pins *pins) {
+    static const char *const keys[] = {"mq", "vectors", "host_mtu"};
+    uint64_t vectors = 0, mtu = 0;
+    bool mq = false;
+    for (unsigned i = 0; i < ARRAY_LEN(keys) && !model->pairs; i++)
+        if (opts_get(device->opts, keys[i])) {
+            snprintf(b->why, b->why_len, "%s %s: %s= is for virtio-net-pci",
+                     device->opts->origin, device->opts->text, keys[i]);
+            return false;
+        }
+    if (!opts_bool(device->opts, "mq", &mq, b->why, b->why_len) ||
+        !opts_number(device->opts, "vectors", VECTORS_MAX, &vectors, b->why, b->why_len) ||
+        !opts_number(device->opts, "host_mtu", UINT16_MAX, &mtu, b->why, b->why_len))
+        return false;
+    const char *bad = opts_get(device->opts, "vectors") && !vectors ? "vectors"
+                      : mtu && mtu < MTU_MIN                        ? "host_mtu"
+                                                                    : NULL;
+    if (bad) {
+        snprintf(b->why, b->why_len, "%s %s: %s=%s is too little", device->opts->origin,
+                 device->opts->text, bad, opts_get(device->opts, bad));
+        return false;
+    }
+    pins->pairs = mq && pins->net ? pins->net->queues : 1;
+    pins->vectors = (unsigned)vectors;
+    pins->mtu = (unsigned)mtu;
+    return true;
+}
+
 bool nics_add(struct board *b, const struct config_device *device) {
     struct nics *nics = nics_of(b);
     const struct model *model = find_model(device->name);
@@ -165,6 +198,8 @@ bool nics_add(struct board *b, const struct config_device *device) {
         .devfn = device->devfn >= 0 ? (unsigned)device->devfn : PCI_DEVFN_FREE,
         .qdev_id = device->id};
     choose_mac(nics, device, pins.mac);
+    if (!take_further(b, model, device, &pins))
+        return false;
     struct rom_file rom = {0};
     if (!find_rom(b, model, device, &rom))
         return false;
@@ -176,6 +211,9 @@ bool nics_add(struct board *b, const struct config_device *device) {
         return board_refuse(b, "%s %s: its PCI slot is taken, or none is free",
                             device->opts->origin, device->opts->text);
     }
+    const uint8_t *id = model->function(dev)->config;
+    if (!opts_get(device->opts, "romfile"))
+        rom_name(&rom, load_le16(id + PCI_VENDOR), load_le16(id + PCI_DEVICE));
     nic = mem_new(sizeof(*nic));
     *nic = (struct nic){.model = model, .dev = dev, .id = device->id, .netdev = netdev, .rom = rom,
                         .next = nics->cards};

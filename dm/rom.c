@@ -58,6 +58,55 @@ bool rom_open(const char *name, struct rom_file *rom, char *why, size_t why_len)
     return true;
 }
 
+/* ---- the images in a ROM: PCI Firmware Specification 3.0, 5.1 ---- */
+
+enum { UNIT = 512, HEADER = 0x1c, H_PC_UNITS = 2, H_SUM = 6, H_PCIR = 0x18, /* ROM header */
+       PCIR = 0x18, P_VENDOR = 4, P_DEVICE = 6, P_UNITS = 0x10, P_CODE = 0x14, P_LAST = 0x15 };
+enum { CODE_PC = 0, LAST = 0x80 };
+
+/* The image's PCI data structure; NULL: this is none. */
+static uint8_t *find_pcir(uint8_t *image, uint32_t left) {
+    if (left < HEADER || load_le16(image) != 0xaa55)
+        return NULL;
+    uint32_t at = load_le16(image + H_PCIR);
+    return at + PCIR <= left && !memcmp(image + at, "PCIR", 4) ? image + at : NULL;
+}
+
+/* Byte 6 is behind the entry, a jump of three bytes; iPXE evens out with it, too. */
+static void even_out(uint8_t *image, uint32_t left) {
+    uint32_t len = MIN((uint32_t)image[H_PC_UNITS] * UNIT, left);
+    uint8_t sum = 0;
+    for (uint32_t i = 0; i < len; i++)
+        sum = (uint8_t)(sum + image[i]);
+    image[H_SUM] = (uint8_t)(image[H_SUM] - sum);
+}
+
+static void name_images(uint8_t *image, uint32_t left, uint16_t vendor, uint16_t device) {
+    uint8_t *pcir;
+    while ((pcir = find_pcir(image, left))) {
+        uint32_t len = (uint32_t)load_le16(pcir + P_UNITS) * UNIT;
+        if (load_le16(pcir + P_VENDOR) != vendor || load_le16(pcir + P_DEVICE) != device) {
+            store_le16(pcir + P_VENDOR, vendor);
+            store_le16(pcir + P_DEVICE, device);
+            if (pcir[P_CODE] == CODE_PC)
+                even_out(image, left);
+        }
+        if (pcir[P_LAST] & LAST || !len || len >= left)
+            break;
+        image += len;
+        left -= len;
+    }
+}
+
+/* Only what is changed becomes memory of ours. */
+void rom_name(struct rom_file *rom, uint16_t vendor, uint16_t device) {
+    uint8_t *bytes = (uint8_t *)(uintptr_t)rom->bytes;
+    if (!bytes || mprotect(bytes, rom->len, PROT_READ | PROT_WRITE))
+        return;
+    name_images(bytes, rom->len, vendor, device);
+    mprotect(bytes, rom->len, PROT_READ);
+}
+
 void rom_close(struct rom_file *rom) {
     if (rom->bytes)
         munmap((void *)(uintptr_t)rom->bytes, rom->len);

@@ -20,6 +20,11 @@ struct rom_file {
  * with a sentence that says where it was looked for and which package has it.
  */
 bool rom_open(const char *name, struct rom_file *rom, char *why, size_t why_len);
+/*
+ * Puts a PCI function's ids into the images' headers, and the sum of those for PC BIOSes right. One
+ * ROM of iPXE serves several ids of a card, and firmware starts none that names another function.
+ */
+void rom_name(struct rom_file *rom, uint16_t vendor, uint16_t device);
 void rom_close(struct rom_file *rom);
 
 #endif

@@ -26,6 +26,10 @@ struct nic_pins {
     const uint8_t *rom; /* NULL: none */
     uint32_t rom_len;
     const char *qdev_id; /* of the command line, or "" */
+    /* of cards that can (virtio-net) */
+    unsigned pairs;   /* of queues, at most; 0 and 1: one */
+    unsigned vectors; /* of MSI-X; 0: one for each thing that interrupts */
+    unsigned mtu;     /* that the guest shall use; 0: what it likes */
 };
 
 #endif

@@ -17,7 +17,7 @@
 #include "core/pci.h"
 #include "core/state.h"
 
-enum { VIRTIO_QUEUES = 3, VIRTIO_QUEUE_SIZE = 256, VIRTIO_NO_VECTOR = 0xffff };
+enum { VIRTIO_QUEUES = 17, VIRTIO_QUEUE_SIZE = 256, VIRTIO_NO_VECTOR = 0xffff };
 
 enum { /* device status, 2.1 */
     VIRTIO_DRIVER_OK = 0x04, VIRTIO_FEATURES_OK = 0x08, VIRTIO_NEEDS_RESET = 0x40,
@@ -45,12 +45,18 @@ struct virtio;
 
 struct virtio_type {
     uint16_t device_id, subsystem, class_; /* of the transitional function */
-    unsigned queues, config_len;
     void (*config_read)(void *dev, uint8_t *config);
     void (*config_write)(void *dev, unsigned off, uint8_t val); /* the old interface only */
     void (*notify)(void *dev, unsigned queue);
     void (*status)(void *dev); /* it was written, or Bus Master Enable changed */
     void (*reset)(void *dev);  /* by status 0 */
+};
+
+/* What one device of a type has. */
+struct virtio_shape {
+    uint64_t offered; /* features of the type */
+    unsigned queues, config_len;
+    unsigned vectors; /* of MSI-X; with fewer than queues and one the driver shares them */
 };
 
 struct virtio {
@@ -63,7 +69,7 @@ struct virtio {
     uint8_t status, isr, generation;
     struct virtq q[VIRTIO_QUEUES];
     /* wires and derived */
-    uint64_t offered;
+    struct virtio_shape shape;
     const struct virtio_type *type;
     void *dev;
     struct io_region old, modern, rom;
@@ -75,7 +81,8 @@ extern const struct field virtio_fields[];
 /* ---- the function: virtio_pci.c ---- */
 
 /* Before pci_add. */
-void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev, uint64_t offered);
+void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev,
+                 const struct virtio_shape *shape);
 void virtio_reset(struct virtio *v);  /* power-on */
 bool virtio_loaded(struct virtio *v, char *why, size_t why_len);
 static inline bool virtio_has(const struct virtio *v, unsigned bit) {
@@ -97,6 +104,8 @@ struct virtio_chain {
 };
 
 bool virtq_ready(const struct virtio *v, unsigned q);
+/* How many chains the guest has put there. */
+unsigned virtq_waiting(struct virtio *v, unsigned q);
 /*
  * Takes the next chain and adds its memory to the lists, of `out` at most max bytes and of `in` as
  * much as is of use. False: there is none, or the ring is broken. NULL lists skip.

@@ -12,7 +12,7 @@ enum { /* 4.1.4: BARs and what is where */
     NOTIFY_STEP = 4, CONFIG_MAX = 64,
 };
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, PCI_CAP_VENDOR = 0x09 };
-enum { CAP_AT = 0x84, CAP_LEN = 0x14, MSIX_AT = 0xe4, VECTORS = VIRTIO_QUEUES + 1 };
+enum { CAP_AT = 0x84, CAP_LEN = 0x14, MSIX_AT = 0xe4 };
 
 enum { /* 4.1.4.3 */
     C_OFFERED_SELECT = 0, C_OFFERED = 4, C_CHOSEN_SELECT = 8, C_CHOSEN = 12, C_CONFIG_VECTOR = 16,
@@ -76,7 +76,7 @@ static uint8_t read_isr(struct virtio *v) {
 /* ---- what both interfaces do ---- */
 
 static struct virtq *selected(struct virtio *v) {
-    return v->queue_select < v->type->queues ? &v->q[v->queue_select] : NULL;
+    return v->queue_select < v->shape.queues ? &v->q[v->queue_select] : NULL;
 }
 
 static void reset_device(struct virtio *v) {
@@ -97,7 +97,7 @@ static void write_status(struct virtio *v, uint8_t val) {
         return;
     }
     /* 3.1.1: features that we can't do are not accepted */
-    if (v->features & ~v->offered)
+    if (v->features & ~v->shape.offered)
         val &= (uint8_t)~VIRTIO_FEATURES_OK;
     v->status = (uint8_t)(val | (v->status & VIRTIO_NEEDS_RESET));
     v->type->status(v->dev);
@@ -115,7 +115,7 @@ static void notify(struct virtio *v, unsigned queue) {
 static uint64_t read_config(struct virtio *v, uint64_t off, unsigned size) {
     uint8_t config[CONFIG_MAX] = {0};
     v->type->config_read(v->dev, config);
-    return off + size <= v->type->config_len ? load_le(config + off, size) : 0;
+    return off + size <= v->shape.config_len ? load_le(config + off, size) : 0;
 }
 
 /* ---- the modern interface ---- */
@@ -159,7 +159,7 @@ static uint64_t common_read(struct virtio *v, unsigned off) {
     case C_OFFERED_SELECT:
         return v->offered_select;
     case C_OFFERED:
-        return v->offered_select < 2 ? (uint32_t)(v->offered >> 32 * v->offered_select) : 0;
+        return v->offered_select < 2 ? (uint32_t)(v->shape.offered >> 32 * v->offered_select) : 0;
     case C_CHOSEN_SELECT:
         return v->chosen_select;
     case C_CHOSEN:
@@ -167,7 +167,7 @@ static uint64_t common_read(struct virtio *v, unsigned off) {
     case C_CONFIG_VECTOR:
         return v->config_vector;
     case C_QUEUES:
-        return v->type->queues;
+        return v->shape.queues;
     case C_STATUS:
         return v->status;
     case C_GENERATION:
@@ -268,7 +268,7 @@ static uint64_t old_read(void *dev, uint64_t off, unsigned size) {
         return read_config(v, off - old_header(v), size);
     switch (off) {
     case O_OFFERED:
-        return (uint32_t)v->offered & size_mask(size);
+        return (uint32_t)v->shape.offered & size_mask(size);
     case O_CHOSEN:
         return (uint32_t)v->features & size_mask(size);
     case O_PFN:
@@ -307,14 +307,14 @@ static void old_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
     unsigned header = old_header(v);
     if (off >= header) {
         for (unsigned i = 0; i < size; i++)
-            if (off + i - header < v->type->config_len)
+            if (off + i - header < v->shape.config_len)
                 v->type->config_write(v->dev, (unsigned)(off + i - header),
                                       (uint8_t)(val >> 8 * i));
         return;
     }
     switch (off) {
     case O_CHOSEN: /* there is no way to refuse */
-        v->features = (uint32_t)val & v->offered;
+        v->features = (uint32_t)val & v->shape.offered;
         break;
     case O_PFN:
         old_place(v, (uint32_t)val);
@@ -362,13 +362,15 @@ static void add_capability(struct virtio *v, unsigned n, uint8_t type, uint32_t 
         store_le32(cap + 16, NOTIFY_STEP);
 }
 
-void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev, uint64_t offered) {
+void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev,
+                 const struct virtio_shape *shape) {
     struct pci_id id = {.vendor = 0x1af4, .device = type->device_id, .sub_vendor = 0x1af4,
                         .subsystem = type->subsystem, .class_ = type->class_, .int_pin = 1};
     v->type = type;
     v->dev = dev;
-    v->offered = offered | VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_INDIRECT) |
-                 VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    v->shape = *shape;
+    v->shape.offered |= VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_INDIRECT) |
+                        VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1);
     pci_init(&v->pci, "virtio", &id, v);
     v->pci.config_wrote = config_wrote;
     v->old = (struct io_region){.name = "virtio I/O", .ops = &old_ops, .dev = v};
@@ -379,7 +381,7 @@ void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev, ui
     add_capability(v, 1, CAP_ISR, ISR);
     add_capability(v, 2, CAP_DEVICE, DEVICE);
     add_capability(v, 3, CAP_NOTIFY, NOTIFY);
-    msix_add_bar(&v->msix, &v->pci, MSIX_AT, VECTORS, BAR_MSIX);
+    msix_add_bar(&v->msix, &v->pci, MSIX_AT, shape->vectors, BAR_MSIX);
 }
 
 void virtio_reset(struct virtio *v) {

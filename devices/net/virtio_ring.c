@@ -24,7 +24,7 @@ static void write16(struct virtio *v, uint64_t at, uint16_t val) {
 }
 
 bool virtq_ready(const struct virtio *v, unsigned q) {
-    return q < v->type->queues && v->q[q].enabled && v->q[q].size && virtio_running(v);
+    return q < v->shape.queues && v->q[q].enabled && v->q[q].size && virtio_running(v);
 }
 
 /* ---- chains ---- */
@@ -87,18 +87,22 @@ static bool walk(struct virtio *v, unsigned q, struct dma_sg *out, struct dma_sg
     return !w.more;
 }
 
+unsigned virtq_waiting(struct virtio *v, unsigned q) {
+    struct virtq *vq = &v->q[q];
+    if (!virtq_ready(v, q))
+        return 0;
+    uint16_t waiting = (uint16_t)(read16(v, vq->avail + 2) - vq->next);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (waiting <= vq->size)
+        return waiting;
+    virtio_broken(v, "an available index that is out by", waiting);
+    return 0;
+}
+
 bool virtq_take(struct virtio *v, unsigned q, struct dma_sg *out, struct dma_sg *in, size_t max,
                 struct virtio_chain *chain) {
     struct virtq *vq = &v->q[q];
-    if (!virtq_ready(v, q))
-        return false;
-    uint16_t waiting = (uint16_t)(read16(v, vq->avail + 2) - vq->next);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (waiting > vq->size) {
-        virtio_broken(v, "an available index that is out by", waiting);
-        return false;
-    }
-    if (!waiting)
+    if (!virtq_waiting(v, q))
         return false;
     *chain = (struct virtio_chain){
         .head = read16(v, vq->avail + AVAIL_RING + 2u * (vq->next & (vq->size - 1u)))};

@@ -162,7 +162,7 @@ static bool pv_net_connect(void *backend) {
         log_warn("%s: the frontend wants pages flipped, not copied", d->dev->backend);
         return false;
     }
-    if (!queues || queues > QUEUES_MAX) {
+    if (!queues || queues > NET_QUEUES_MAX) {
         log_warn("%s: the frontend wants %llu queues", d->dev->backend,
                  (unsigned long long)queues);
         return false;
@@ -203,7 +203,7 @@ static void write_features(struct xenbus_device *dev) {
     for (unsigned i = 0; i < ARRAY_LEN(features); i++)
         xenbus_write_number(dev, features[i], 1);
     xenbus_write_number(dev, "feature-rx-flip", 0);
-    xenbus_write_number(dev, "multi-queue-max-queues", QUEUES_MAX);
+    xenbus_write_number(dev, "multi-queue-max-queues", NET_QUEUES_MAX);
 }
 
 static void *pv_net_init(struct xenbus_device *dev, void *owner) {

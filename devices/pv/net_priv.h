@@ -14,7 +14,6 @@
 #include "pv/shared_ring.h"
 
 enum {
-    QUEUES_MAX = 8,
     TX_PARTS = 20,             /* slots of a frame; netfront takes up to 18 */
     EXTRAS = 4,                /* of a frame, either way */
     FRAMES = 64,               /* of the guest's, collected at a time */

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <sys/uio.h> /* struct iovec, the type only */
 
-enum { NET_HEADER = 14, NET_MTU = 1500, NET_FRAME_MAX = 65536 + 4096 };
+enum { NET_HEADER = 14, NET_MTU = 1500, NET_FRAME_MAX = 65536 + 4096,
+       NET_QUEUES_MAX = 8 };
 
 /*
  * Work left undone in a frame: struct virtio_net_hdr (virtio 1.1, 5.1.6) without its last field,
@@ -80,6 +81,7 @@ struct net {
     const struct net_ops *ops;
     const char *id;    /* of the -netdev: "net0" */
     unsigned offloads; /* what send takes undone */
+    unsigned queues;   /* pairs that a NIC may have on it; 0 and 1: one */
     bool link_up;      /* set_link; while down nothing is sent or received */
     struct net_user user;
     struct net_stats stats;

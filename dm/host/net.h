@@ -18,10 +18,11 @@
 
 /*
  * A tap of its own, or an open one. It is neither brought up nor put into a bridge: that is the
- * toolstack's work, which may also rename it. It is gone with its last descriptor.
+ * toolstack's work, which may also rename it. It is gone with its last descriptor. `queues`, one or
+ * more, is for the NIC: all of them go over one of the tap's, for one thread serves them.
  */
-struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, int fd, char *why,
-                         size_t why_len);
+struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, int fd,
+                         unsigned queues, char *why, size_t why_len);
 
 struct net_socket_spec {
     const char *id;

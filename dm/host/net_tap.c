@@ -269,8 +269,10 @@ static void tap_ready(void *arg, unsigned events) {
     go_on(tap);
 }
 
-/* A descriptor of a tap that is ours; *vnet says how it was made. -1 with `why`. */
-static int make(const char *id, const char *ifname, bool *vnet, char *why, size_t why_len) {
+/* A descriptor of a tap that is ours; *vnet says how it was made. -1 with `why`. One that was made
+ * for several queues (`ip tuntap add multi_queue`) can't be opened but as such. */
+static int make(const char *id, const char *ifname, bool several, bool *vnet, char *why,
+                size_t why_len) {
     struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI};
     unsigned features = 0;
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
@@ -287,7 +289,8 @@ static int make(const char *id, const char *ifname, bool *vnet, char *why, size_
     }
     memcpy(req.ifr_name, ifname, strlen(ifname));
     *vnet = !ioctl(fd, TUNGETFEATURES, &features) && features & IFF_VNET_HDR;
-    req.ifr_flags = (short)(req.ifr_flags | (*vnet ? IFF_VNET_HDR : 0));
+    req.ifr_flags = (short)(req.ifr_flags | (*vnet ? IFF_VNET_HDR : 0) |
+                            (several ? IFF_MULTI_QUEUE : 0));
     if (ioctl(fd, TUNSETIFF, &req)) {
         snprintf(why, why_len, "netdev %s: the tap %s can't be made: %s", id, ifname,
                  strerror(errno));
@@ -308,13 +311,14 @@ static bool check(const char *id, int fd, bool *vnet, char *why, size_t why_len)
     return true;
 }
 
-struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, int fd, char *why,
-                         size_t why_len) {
+struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, int fd,
+                         unsigned queues, char *why, size_t why_len) {
     bool vnet;
     int size = sizeof(struct net_meta);
     if (fd >= 0 && !check(id, fd, &vnet, why, why_len))
         return NULL;
-    if (fd < 0 && (fd = make(id, ifname ? ifname : "tap%d", &vnet, why, why_len)) < 0)
+    if (fd < 0 &&
+        (fd = make(id, ifname ? ifname : "tap%d", queues > 1, &vnet, why, why_len)) < 0)
         return NULL;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     struct tap *tap = mem_new(sizeof(*tap));
@@ -323,7 +327,7 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     tap->more = (struct loop_task){.run = more_segments, .arg = tap};
     tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
     tap->gone = (struct loop_task){.run = gone, .arg = tap};
-    tap->net = (struct net){.ops = &tap_ops, .id = id, .link_up = true};
+    tap->net = (struct net){.ops = &tap_ops, .id = id, .queues = queues, .link_up = true};
     if (vnet) {
         ioctl(fd, TUNSETVNETHDRSZ, &size);
         tap->net.offloads = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN;

@@ -19,18 +19,18 @@ stuck() {
 # listens PORT: the background's socat has come so far.
 listens() { until_true 20 grep -q ":$(printf %04X $1) .* 0A " /proc/net/tcp6 || fail "nobody listens at $1"; }
 
-# both_ways SIZE: TCP to the guest and back; what arrives is what was sent.
+# both_ways SIZE: TCP to the guest and back; what arrives is what was sent. PIN goes before the guest's programs.
 both_ways() {
     head -c $1 /dev/urandom >sent
     timeout 200 socat -u OPEN:sent TCP6-LISTEN:5001,reuseaddr,ipv6only=0 &
     listens 5001
     SEQUENCE=$((SEQUENCE + 1))
-    (guest_run "nc $HOST 5001 </dev/null >/tmp/got; md5sum </tmp/got" 200 >sum) || stuck "the guest can't receive"
+    (guest_run "$PIN nc $HOST 5001 </dev/null >/tmp/got; md5sum </tmp/got" 200 >sum) || stuck "the guest can't receive"
     [ "$(cut -d' ' -f1 sum)" = "$(md5sum <sent | cut -d' ' -f1)" ] || different
     timeout 200 socat -u TCP6-LISTEN:5002,reuseaddr,ipv6only=0 CREATE:back &
     listens 5002
     SEQUENCE=$((SEQUENCE + 1))
-    (guest_run "nc $HOST 5002 </tmp/got" 200 >/dev/null) || stuck "the guest can't send"
+    (guest_run "$PIN nc $HOST 5002 </tmp/got" 200 >/dev/null) || stuck "the guest can't send"
     wait $! || stuck "what the guest sends has no end"
     cmp sent back || fail "from the guest: something else arrived"
 }

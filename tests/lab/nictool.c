@@ -8,7 +8,9 @@
  *   nictool count IF TYPE SECONDS [promisc|MAC]
  *                                         how many of them come in; with the card promiscuous, or
  *                                         listening to a multicast address
- *   nictool flood HOST PORT SECONDS       datagrams to HOST as fast as they go, and back what comes
+ *   nictool flood HOST PORT SECONDS       datagrams to HOST as fast as they go, once one has come
+ *                                         from there; how many went and came
+ *   nictool pairs IF [N]                  how many channels it uses, of how many; uses N
  *   nictool tftpd DIR                     RFC 1350, 2347 to 2349; one file at a time to each client
  */
 #include <arpa/inet.h>
@@ -94,6 +96,18 @@ static int stats(const char *name) {
     return 0;
 }
 
+static int pairs(const char *name, const char *wanted) {
+    struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+    ethtool(name, &c);
+    if (wanted) {
+        c.cmd = ETHTOOL_SCHANNELS;
+        c.combined_count = (uint32_t)atoi(wanted);
+        ethtool(name, &c);
+    }
+    printf("%u of %u\n", c.combined_count, c.max_combined);
+    return 0;
+}
+
 /* ---- raw frames ---- */
 
 static int raw(const char *name, uint16_t type) {
@@ -169,22 +183,34 @@ static int count_frames(int n, char **arg) {
 
 /* ---- a flood ---- */
 
-static int flood(char **arg) {
-    static uint8_t buf[2048];
-    static const size_t lengths[] = {18, 1472, 400, 18};
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arg[1]))};
+static int flood_socket(const char *host, const char *port) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
     struct sockaddr_in any = a;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    unsigned long sent = 0, got = 0;
-    double end = now() + atof(arg[2]);
-    inet_pton(AF_INET, arg[0], &a.sin_addr);
+    inet_pton(AF_INET, host, &a.sin_addr);
     if (bind(fd, (struct sockaddr *)&any, sizeof(any)) ||
         connect(fd, (struct sockaddr *)&a, sizeof(a)))
         die("flood");
-    while (now() < end) {
+    return fd;
+}
+
+static int flood(char **arg) {
+    static uint8_t buf[2048];
+    static const size_t lengths[] = {18, 1472, 400, 18};
+    struct pollfd p = {.fd = flood_socket(arg[0], arg[1]), .events = POLLIN};
+    unsigned long sent = 0, got = 0;
+    double begin = now(), seconds = atof(arg[2]);
+    do { /* refused while the other is not there */
+        if (now() > begin + 120)
+            return 1;
+        send(p.fd, buf, 1, 0);
+        poll(&p, 1, 50);
+    } while (recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0);
+    send(p.fd, buf, 1, 0);
+    for (begin = now(); now() < begin + seconds;) {
         for (unsigned i = 0; i < 64; i++)
-            sent += send(fd, buf, lengths[i % 4], 0) > 0; /* refused while the other is not there */
-        while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+            sent += send(p.fd, buf, lengths[i % 4], 0) > 0;
+        while (recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
             got++;
     }
     printf("sent %lu got %lu\n", sent, got);
@@ -292,6 +318,8 @@ int main(int argc, char **argv) {
         return selftest(argv[2]);
     if (!strcmp(what, "stats"))
         return stats(argv[2]);
+    if (!strcmp(what, "pairs"))
+        return pairs(argv[2], argv[3]);
     if (!strcmp(what, "send") && argc == 7)
         return send_frames(argv + 2);
     if (!strcmp(what, "count") && argc >= 5)

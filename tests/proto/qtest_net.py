@@ -231,6 +231,70 @@ def test_plug(dm):
             q.qmp('netdev_del', id='net7')
 
 
+CARDS = ('rtl8139', 'e1000', 'virtio-net-pci')
+
+
+def card_roms(dm):
+    """What firmware finds in the ROM of each card."""
+    roms, at = {}, 0xf0000000
+    args = [word for i, card in enumerate(CARDS) for word in ('-device', '%s,addr=%x' % (card, SLOT + i))]
+    with Qtest(dm, ['-nodefaults'] + args) as q:
+        for i, card in enumerate(CARDS):
+            devfn = SLOT + i << 3
+            q.config_write(devfn, 0x30, 0xfffffffe)
+            size = -q.config_read(devfn, 0x30) & 0xffffffff
+            q.config_write(devfn, 0x30, at | 1)
+            q.config_write(devfn, 0x04, 2, 2)
+            roms[card] = q.config_read(devfn, 0), q.memread(at, size)
+            at += size
+    return roms
+
+
+def test_roms(dm):
+    """SeaBIOS starts an image that is whole and names the card. (The oracle leaves the second image, for UEFI, as
+    it is in the file.)"""
+    roms = card_roms(dm)
+    oracles = card_roms(ORACLE) if os.access(ORACLE, os.X_OK) else {}
+    for card, (ids, rom) in roms.items():
+        expect(rom[:2], b'\x55\xaa', card)
+        pcir = struct.unpack('<H', rom[0x18:0x1a])[0]
+        expect(rom[pcir:pcir + 4], b'PCIR', card)
+        expect(struct.unpack('<I', rom[pcir + 4:pcir + 8])[0], ids, card + ': whom its ROM is for')
+        expect(sum(rom[:rom[2] * 512]) & 255, 0, card + ': the sum of its ROM')
+        if card in oracles:
+            expect(rom[:rom[2] * 512] == oracles[card][1][:rom[2] * 512], True, card + ': the ROM beside the oracle')
+
+
+def test_queues(dm):
+    """Pairs of queues: as many as the tap is to have, if the card is to have several; what can't be is refused."""
+    def start(card, netdev):
+        with Qtest(dm, ['-nodefaults', '-device', card + ',netdev=net0,addr=4',
+                        '-netdev', 'tap,id=net0,script=no' + netdev]) as q:
+            q.config_write(SLOT << 3, 0x20, 0xf0000000)
+            q.config_write(SLOT << 3, 0x04, 2, 2)
+            features = q.readl(0xf0000004)
+            return features >> 22 & 1, features >> 3 & 1, q.number('readw', 0xf0000012)
+
+    if not os.access('/dev/net/tun', os.W_OK) or os.geteuid():
+        print('no tap can be made here')
+        return
+    for card, netdev, want in (
+            ('virtio-net-pci,mq=on', ',queues=3', (1, 0, 7)), ('virtio-net-pci', ',queues=3', (0, 0, 3)),
+            ('virtio-net-pci,mq=on', '', (0, 0, 3)), ('virtio-net-pci,mq=on,host_mtu=9000', ',queues=8', (1, 1, 17))):
+        expect(start(card, netdev), want, card + ' ' + netdev)
+    for card, netdev, word in (('virtio-net-pci,mq=on', ',queues=9', 'queues=9'), ('e1000,mq=on', '', 'mq='),
+                               ('virtio-net-pci,mq=on', ',queues=0', 'queues=0'),
+                               ('virtio-net-pci,vectors=0', '', 'vectors=0'),
+                               ('virtio-net-pci,host_mtu=67', '', 'host_mtu=67')):
+        try:
+            start(card, netdev)
+        except QtestError as error:
+            if word in str(error):
+                continue
+            raise
+        raise AssertionError('%s %s was taken' % (card, netdev))
+
+
 def run(dm, function):
     seen = []
     card = Card(dm)
@@ -258,6 +322,8 @@ def main():
     failed = 0
     tests = [(name, lambda f=f: both(options.dm, f)) for name, f in TESTS]
     tests.append(('plug', lambda: test_plug(options.dm)))
+    tests.append(('queues', lambda: test_queues(options.dm)))
+    tests.append(('roms', lambda: test_roms(options.dm)))
     for name, function in tests:
         if options.names and name not in options.names:
             continue

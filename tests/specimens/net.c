@@ -79,9 +79,17 @@ static void *build_virtio_net(struct fixture *fx) {
     return virtio_net_new(&pins);
 }
 
+static void *build_virtio_pairs(struct fixture *fx) {
+    struct nic_pins pins = nic_pins(fx, 0);
+    pins.pairs = 3;
+    pins.mtu = 1500;
+    return virtio_net_new(&pins);
+}
+
 const struct specimen net_specimens[] = {
     {"e1000", build_e1000, &e1000_device, poke_nic, NULL},
     {"virtio_net", build_virtio_net, &virtio_net_device, poke_nic, NULL},
+    {"virtio_pairs", build_virtio_pairs, &virtio_net_device, poke_nic, NULL},
     {"rtl8139", build_rtl8139, &rtl8139_device, poke_nic, NULL},
     {0},
 };

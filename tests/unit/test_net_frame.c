@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/bits.h"
-#include "core/net_frame.h"
+#include "core/net_flow.h"
 #include "fixture.h"
 
 /* A UDP datagram of one byte. By hand: 0a00 + 0001 + 0a00 + 0002 + 11 + 9 + 4d2 + 35 + 9 + 6100 is
@@ -95,6 +95,50 @@ static void test_layout(void **arg) {
         assert_int_equal(net_layout(&iov, 1, &l), len >= NET_HEADER);
         net_verify(&iov, 1, &l);
     }
+}
+
+/* A datagram and its answer, and another's. */
+static void test_flow(void **arg) {
+    uint8_t f[2][sizeof(dns)];
+    struct iovec iov[2][2];
+    struct net_flow flow[2];
+    (void)arg;
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(f[i], dns, sizeof(dns));
+        iov[i][0] = (struct iovec){f[i], 28}; /* cut within the addresses */
+        iov[i][1] = (struct iovec){f[i] + 28, sizeof(dns) - 28};
+    }
+    memcpy(f[1] + 26, dns + 30, 4);
+    memcpy(f[1] + 30, dns + 26, 4);
+    memcpy(f[1] + 34, dns + 36, 2);
+    memcpy(f[1] + 36, dns + 34, 2);
+    for (unsigned i = 0; i < 2; i++)
+        net_flow_of(iov[i], 2, &flow[i]);
+    assert_int_equal(flow[0].len, 8);
+    assert_true(flow[0].ports && !flow[0].tcp);
+    assert_memory_equal(flow[0].bytes, dns + 26, 12);
+    uint32_t hash = net_flow_hash(&flow[0]);
+    assert_int_equal(net_flow_hash(&flow[1]), hash);
+    f[1][35]++; /* another port */
+    net_flow_of(iov[1], 2, &flow[1]);
+    assert_int_not_equal(net_flow_hash(&flow[1]), hash);
+    f[0][20] = 0x20; /* fragments have no ports to go by: all of a datagram's go one way */
+    f[0][37] = 0;
+    net_flow_of(iov[0], 2, &flow[0]);
+    assert_int_equal(flow[0].len, 8);
+    assert_false(flow[0].ports);
+    f[0][12] = 0x88; /* not IP */
+    net_flow_of(iov[0], 2, &flow[0]);
+    assert_int_equal(flow[0].len, 0);
+    unsigned seen = 0;
+    for (unsigned port = 0; port < 64; port++) {
+        store_be16(f[1] + 34, (uint16_t)port);
+        net_flow_of(iov[1], 2, &flow[1]);
+        unsigned queue = net_flow_queue(net_flow_hash(&flow[1]), 8);
+        assert_in_range(queue, 0, 7);
+        seen |= 1u << queue;
+    }
+    assert_int_equal(seen, 0xff);
 }
 
 static void test_hash(void **arg) {
@@ -307,8 +351,8 @@ int main(void) {
 #define NET_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum), cmocka_unit_test(test_slice), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_hash), NET_TEST(test_csum), NET_TEST(test_tso4),
-        NET_TEST(test_tso6), NET_TEST(test_tso_bad), NET_TEST(test_link),
+        cmocka_unit_test(test_hash), cmocka_unit_test(test_flow), NET_TEST(test_csum),
+        NET_TEST(test_tso4), NET_TEST(test_tso6), NET_TEST(test_tso_bad), NET_TEST(test_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <sched.h>
@@ -261,7 +262,7 @@ static void test_tap(void **arg) {
     uint8_t f[2000], got[2000];
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif7.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif7.0-emu", -1, 1, why, sizeof(why)));
     struct ifreq req = {0};
     interface("vif7.0-emu", SIOCGIFFLAGS, &req);
     assert_int_equal(req.ifr_flags & IFF_UP, 0); /* that is the toolstack's */
@@ -304,7 +305,7 @@ static void test_tap_renamed(void **arg) {
     struct ifreq req = {0};
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif8.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif8.0-emu", -1, 1, why, sizeof(why)));
     strcpy(req.ifr_newname, "web-emu");
     interface("vif8.0-emu", SIOCSIFNAME, &req);
     int far = listen_on("web-emu");
@@ -340,7 +341,7 @@ static void test_tap_offload(void **arg) {
     struct net_meta meta;
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif9.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif9.0-emu", -1, 1, why, sizeof(why)));
     int far = listen_on("vif9.0-emu");
     assert_int_equal(nic.net->offloads, NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN);
     long_tcp(f, &meta);
@@ -407,7 +408,7 @@ static void test_tap_cuts(void **arg) {
     int on = 1;
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif5.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif5.0-emu", -1, 1, why, sizeof(why)));
     int far = listen_on("vif5.0-emu");
     assert_int_equal(setsockopt(far, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
     static const size_t caps[] = {1522, 1000, 4096, 70000};
@@ -462,7 +463,7 @@ static void test_tap_joins(void **arg) {
     struct net_meta meta;
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif4.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif4.0-emu", -1, 1, why, sizeof(why)));
     int far = listen_on("vif4.0-emu");
     long_tcp(f, &meta);
     struct iovec all = {f, sizeof(f)};
@@ -516,7 +517,7 @@ static void test_tap_deleted(void **arg) {
     uint8_t f[100];
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif3.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif3.0-emu", -1, 1, why, sizeof(why)));
     close(listen_on("vif3.0-emu"));
     delete_interface("vif3.0-emu");
     assert_false(exists("vif3.0-emu"));
@@ -534,19 +535,36 @@ static void test_tap_deleted(void **arg) {
     net_free(nic.net);
 }
 
+/* One that somebody has made for several queues, and a NIC that has them. */
+static void test_tap_queues(void **arg) {
+    (void)arg;
+    struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE,
+                        .ifr_name = "vif2.0-emu"};
+    if (!has_namespace)
+        skip();
+    int fd = open("/dev/net/tun", O_RDWR);
+    assert_int_equal(ioctl(fd, TUNSETIFF, &req), 0);
+    assert_null(net_tap_open(loop, "net0", "vif2.0-emu", -1, 1, why, sizeof(why)));
+    struct net *net = net_tap_open(loop, "net0", "vif2.0-emu", -1, 4, why, sizeof(why));
+    assert_non_null(net);
+    assert_int_equal(net->queues, 4);
+    close(fd);
+    net_free(net);
+}
+
 static void test_tap_refused(void **arg) {
     (void)arg;
     int fd = open("/dev/null", O_RDWR);
-    assert_null(net_tap_open(loop, "net0", NULL, fd, why, sizeof(why)));
+    assert_null(net_tap_open(loop, "net0", NULL, fd, 1, why, sizeof(why)));
     assert_non_null(strstr(why, "is not a tap"));
     close(fd);
     if (!has_namespace)
         skip();
-    assert_null(net_tap_open(loop, "net0", "a-name-that-is-too-long", -1, why, sizeof(why)));
+    assert_null(net_tap_open(loop, "net0", "a-name-that-is-too-long", -1, 1, why, sizeof(why)));
     assert_non_null(strstr(why, "at most 15"));
-    struct net *net = net_tap_open(loop, "net0", "vif6.0-emu", -1, why, sizeof(why));
+    struct net *net = net_tap_open(loop, "net0", "vif6.0-emu", -1, 1, why, sizeof(why));
     assert_non_null(net);
-    assert_null(net_tap_open(loop, "net1", "vif6.0-emu", -1, why, sizeof(why)));
+    assert_null(net_tap_open(loop, "net1", "vif6.0-emu", -1, 1, why, sizeof(why)));
     assert_non_null(strstr(why, "vif6.0-emu"));
     net_free(net);
 }
@@ -557,7 +575,7 @@ int main(void) {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
         T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
         T(test_tap_joins), T(test_tap_deleted),
-        T(test_tap_refused),
+        T(test_tap_queues), T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);

@@ -79,7 +79,7 @@ static struct net *make_end(const char *name, const char *address) {
     char why[256];
     struct ifreq req = {0};
     struct sockaddr_in a = {.sin_family = AF_INET};
-    struct net *net = net_tap_open(loop, name, name, -1, why, sizeof(why));
+    struct net *net = net_tap_open(loop, name, name, -1, 1, why, sizeof(why));
     assert_non_null(net);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     strcpy(req.ifr_name, name);

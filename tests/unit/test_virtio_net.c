@@ -21,6 +21,7 @@
 #define MSIX 0xf0100000u
 
 enum { DEVFN = 3 << 3, PORT = 0xc000, SIZE = 256, DESC = 0x8000, DATA = 0x20000 };
+enum { QUEUES = 17, DESC_FURTHER = 0x80000, CTRL_OUT = 0x70000, CTRL_IN = 0x71000 };
 enum { /* in a ring's 32 KiB: the parts of a modern one */
     AVAIL_AT = 0x4000, USED_AT = 0x5000, RING_BYTES = 0x8000,
 };
@@ -33,6 +34,7 @@ enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 #define MERGE 0x8000u
 #define STATUS 0x10000u
 #define CTRL 0xe0000u
+#define MQ 0x400000u
 #define INDIRECT_DESC (1u << 28)
 #define EVENT_IDX (1u << 29)
 
@@ -43,9 +45,10 @@ struct world {
     struct fixture fx;
     struct net *net;
     void *dev;
-    uint32_t ring[3]; /* of each queue: where its descriptors are */
-    uint32_t avail[3], used[3];
-    unsigned next_desc[3];
+    unsigned queues, ctrl;
+    uint32_t ring[QUEUES]; /* of each queue: where its descriptors are */
+    uint32_t avail[QUEUES], used[QUEUES];
+    unsigned next_desc[QUEUES];
 };
 
 static uint8_t *ram(struct world *w, uint32_t at) {
@@ -60,13 +63,14 @@ static void set(struct world *w, unsigned off, unsigned size, uint32_t val) {
     mem_write(&w->fx, MODERN + off, size, val);
 }
 
-static struct world *build(unsigned offloads) {
+static struct world *build(unsigned offloads, unsigned pairs, unsigned vectors, unsigned mtu) {
     struct world *w = calloc(1, sizeof(*w));
+    w->queues = 2 * pairs + 1;
     fixture_init(&w->fx);
     w->net = fixture_net(&w->fx);
     w->net->offloads = offloads;
     struct nic_pins pins = {.pci = w->fx.pci, .devfn = DEVFN, .clock = w->fx.clock, .net = w->net,
-                            .qdev_id = ""};
+                            .qdev_id = "", .pairs = pairs, .vectors = vectors, .mtu = mtu};
     memcpy(pins.mac, mac, 6);
     w->dev = virtio_net_new(&pins);
     cfg_write(&w->fx, DEVFN, PCI_BAR0, 4, PORT);
@@ -77,12 +81,17 @@ static struct world *build(unsigned offloads) {
 }
 
 static int setup(void **arg) {
-    *arg = build(0);
+    *arg = build(0, 1, 0, 0);
     return 0;
 }
 
 static int setup_offloads(void **arg) {
-    *arg = build(NET_CSUM | NET_TSO4);
+    *arg = build(NET_CSUM | NET_TSO4, 1, 0, 0);
+    return 0;
+}
+
+static int setup_pairs(void **arg) {
+    *arg = build(0, 2, 0, 9000);
     return 0;
 }
 
@@ -95,8 +104,15 @@ static int teardown(void **arg) {
     return 0;
 }
 
+static void place_ring(struct world *w, unsigned q) {
+    w->ring[q] = q < 3 ? DESC + RING_BYTES * q : DESC_FURTHER + RING_BYTES * (q - 3);
+    w->next_desc[q] = 0;
+    memset(ram(w, w->ring[q]), 0, RING_BYTES);
+}
+
 /* 3.1.1: a modern driver comes up. */
 static void start_modern(struct world *w, uint32_t features) {
+    w->ctrl = features & MQ ? w->queues - 1 : 2;
     set(w, 20, 1, 0);
     set(w, 20, 1, 3);
     set(w, 8, 4, 0);
@@ -105,12 +121,10 @@ static void start_modern(struct world *w, uint32_t features) {
     set(w, 12, 4, 1);
     set(w, 20, 1, 11);
     assert_int_equal(common(w, 20, 1), 11);
-    for (unsigned q = 0; q < 3; q++) {
-        w->ring[q] = DESC + RING_BYTES * q;
+    for (unsigned q = 0; q < (features & MQ ? w->queues : 3); q++) {
+        place_ring(w, q);
         w->avail[q] = w->ring[q] + AVAIL_AT;
         w->used[q] = w->ring[q] + USED_AT;
-        w->next_desc[q] = 0;
-        memset(ram(w, w->ring[q]), 0, RING_BYTES);
         set(w, 22, 2, q);
         set(w, 32, 4, w->ring[q]);
         set(w, 36, 4, 0);
@@ -128,11 +142,9 @@ static void start_legacy(struct world *w, uint32_t features) {
     for (unsigned q = 0; q < 3; q++) {
         out16(&w->fx, PORT + 14, (uint16_t)q);
         assert_int_equal(in16(&w->fx, PORT + 12), SIZE);
-        w->ring[q] = DESC + RING_BYTES * q;
+        place_ring(w, q);
         w->avail[q] = w->ring[q] + 16 * SIZE;
         w->used[q] = w->ring[q] + 0x2000; /* 4096 + 6 + 512, up to the next page */
-        w->next_desc[q] = 0;
-        memset(ram(w, w->ring[q]), 0, RING_BYTES);
         out32(&w->fx, PORT + 8, w->ring[q] >> 12);
     }
     out8(&w->fx, PORT + 18, 7);
@@ -490,16 +502,16 @@ static void test_rx_offloads(void **arg) {
 /* ---- the control queue ---- */
 
 static unsigned control(struct world *w, const uint8_t *bytes, size_t len) {
-    unsigned i = w->next_desc[2];
-    memcpy(ram(w, 0x70000), bytes, len);
-    *ram(w, 0x71000) = 0x77;
-    put_desc(desc(w, 2, i), 0x70000, 2, NEXT, (i + 1) % SIZE);
-    put_desc(desc(w, 2, i + 1), 0x70002, (uint32_t)len - 2, NEXT, (i + 2) % SIZE);
-    put_desc(desc(w, 2, i + 2), 0x71000, 1, WRITE, 0);
-    w->next_desc[2] = (i + 3) % SIZE;
-    offer(w, 2, i);
-    kick(w, 2);
-    return *ram(w, 0x71000);
+    unsigned q = w->ctrl, i = w->next_desc[q];
+    memcpy(ram(w, CTRL_OUT), bytes, len);
+    *ram(w, CTRL_IN) = 0x77;
+    put_desc(desc(w, q, i), CTRL_OUT, 2, NEXT, (i + 1) % SIZE);
+    put_desc(desc(w, q, i + 1), CTRL_OUT + 2, (uint32_t)len - 2, NEXT, (i + 2) % SIZE);
+    put_desc(desc(w, q, i + 2), CTRL_IN, 1, WRITE, 0);
+    w->next_desc[q] = (i + 3) % SIZE;
+    offer(w, q, i);
+    kick(w, q);
+    return *ram(w, CTRL_IN);
 }
 
 static bool took(struct world *w, const uint8_t *dest) {
@@ -554,6 +566,260 @@ static void test_vlans(void **arg) {
     control(w, (const uint8_t[]){2, 1, 100, 0}, 4);
     assert_false(took_tagged(w, 100));
     assert_int_equal(control(w, (const uint8_t[]){2, 0, 0, 0x10}, 4), 1);
+}
+
+/* ---- several pairs of queues: 5.1.2, 5.1.6.5.5 ---- */
+
+enum { RX_DATA = 0x30000 }; /* in 64 KiB for each pair: its buffers */
+
+static unsigned set_pairs(struct world *w, unsigned n) {
+    return control(w, (const uint8_t[]){4, 0, (uint8_t)n, (uint8_t)(n >> 8)}, 4);
+}
+
+static void post_to(struct world *w, unsigned pair, unsigned n, uint32_t size) {
+    for (unsigned i = 0; i < n; i++) {
+        add(w, 2 * pair, RX_DATA + 0x10000 * pair + size * w->next_desc[2 * pair], size, WRITE);
+        kick(w, 2 * pair);
+    }
+}
+
+/* UDP between two ports, one way or back. */
+static void make_flow(uint8_t *f, unsigned flow, bool back, size_t len) {
+    static const uint8_t ip[2][4] = {{10, 0, 0, 1}, {10, 0, 0, 2}};
+    make_frame(f, back ? mac : peer, len);
+    store_be16(f + 12, 0x0800);
+    memset(f + 14, 0, 20);
+    f[14] = 0x45;
+    store_be16(f + 16, (uint16_t)(len - 14));
+    f[23] = 17;
+    memcpy(f + 26, ip[back], 4);
+    memcpy(f + 30, ip[!back], 4);
+    store_be16(f + (back ? 36 : 34), (uint16_t)(1000 + flow));
+    store_be16(f + (back ? 34 : 36), 80);
+}
+
+static void send_flow(struct world *w, unsigned pair, unsigned flow) {
+    uint8_t f[100];
+    make_flow(ram(w, DATA + 12), flow, false, 88);
+    memset(ram(w, DATA), 0, 12);
+    add(w, 2 * pair + 1, DATA, 100, 0);
+    kick(w, 2 * pair + 1);
+    assert_int_equal(sent(w, f, NULL), 88);
+}
+
+/* The pair whose buffers an answer took, or 9: none's. */
+static unsigned answered(struct world *w, unsigned flow, size_t len) {
+    static uint8_t f[16384];
+    unsigned before[2] = {used_idx(w, 0), used_idx(w, 2)};
+    make_flow(f, flow, true, len);
+    fixture_arrive(w->net, f, len, NULL);
+    return used_idx(w, 0) != before[0] ? 0 : used_idx(w, 2) != before[1] ? 1 : 9;
+}
+
+static void test_pairs_identity(void **arg) {
+    struct world *w = *arg;
+    set(w, 0, 4, 0);
+    assert_int_equal(common(w, 4, 4) & (MQ | 8), MQ | 8);
+    assert_int_equal(common(w, 18, 2), 5);
+    assert_int_equal(mem_read(&w->fx, MODERN + 0x2008, 2), 2);
+    assert_int_equal(mem_read(&w->fx, MODERN + 0x200a, 2), 9000);
+    set(w, 22, 2, 4);
+    assert_int_equal(common(w, 24, 2), SIZE);
+    set(w, 26, 2, 5); /* a vector for each queue, and one */
+    assert_int_equal(common(w, 26, 2), 5);
+    set(w, 26, 2, 6);
+    assert_int_equal(common(w, 26, 2), 0xffff);
+    set(w, 22, 2, 5);
+    assert_int_equal(common(w, 24, 2), 0);
+}
+
+static void test_fewer_vectors(void **arg) {
+    (void)arg;
+    struct world *w = build(0, 2, 3, 0);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, 0xe4 + 2, 2), 2); /* and one */
+    set(w, 26, 2, 2);
+    assert_int_equal(common(w, 26, 2), 2);
+    set(w, 26, 2, 3);
+    assert_int_equal(common(w, 26, 2), 0xffff);
+    set(w, 0, 4, 0);
+    assert_int_equal(common(w, 4, 4) & (MQ | 8), MQ);
+    teardown((void **)&w);
+}
+
+static void test_pairs_set(void **arg) {
+    struct world *w = *arg;
+    uint8_t f[100];
+    start_modern(w, CTRL | MQ);
+    make_frame(ram(w, DATA + 12), peer, 60);
+    add(w, 3, DATA, 72, 0);
+    kick(w, 3);
+    assert_int_equal(sent(w, f, NULL), 0); /* one pair until told otherwise */
+    assert_int_equal(set_pairs(w, 0), 1);
+    assert_int_equal(set_pairs(w, 3), 1);
+    assert_int_equal(set_pairs(w, 257), 1);
+    assert_int_equal(control(w, (const uint8_t[]){4, 1, 2, 0}, 4), 1);
+    assert_int_equal(control(w, (const uint8_t[]){4, 0, 2}, 3), 1);
+    assert_int_equal(used_idx(w, 3), 0);
+    assert_int_equal(set_pairs(w, 2), 0);
+    assert_int_equal(sent(w, f, NULL), 60); /* what waited */
+    assert_int_equal(used_idx(w, 3), 1);
+    assert_int_equal(set_pairs(w, 1), 0);
+    add(w, 3, DATA, 72, 0);
+    kick(w, 3);
+    assert_int_equal(sent(w, f, NULL), 0);
+    start_modern(w, CTRL); /* not negotiated: the control queue is the third */
+    assert_int_equal(control(w, (const uint8_t[]){0, 0, 0}, 3), 0);
+    assert_int_equal(set_pairs(w, 2), 1);
+}
+
+static void start_pairs(struct world *w, uint32_t features) {
+    start_modern(w, CTRL | MQ | features);
+    assert_int_equal(set_pairs(w, 2), 0);
+    post_to(w, 0, 30, 1600);
+    post_to(w, 1, 30, 1600);
+}
+
+/* A flow comes in where it was last sent from. */
+static void test_steering(void **arg) {
+    struct world *w = *arg;
+    start_pairs(w, 0);
+    for (unsigned flow = 0; flow < 4; flow++) {
+        send_flow(w, flow & 1, flow);
+        assert_int_equal(answered(w, flow, 200), flow & 1);
+        send_flow(w, !(flow & 1), flow);
+        assert_int_equal(answered(w, flow, 200), !(flow & 1));
+    }
+    assert_int_equal(set_pairs(w, 1), 0);
+    for (unsigned flow = 0; flow < 4; flow++)
+        assert_int_equal(answered(w, flow, 200), 0);
+}
+
+/* Its pair is no longer used. */
+static void test_fewer_pairs(void **arg) {
+    (void)arg;
+    struct world *w = build(0, 3, 0, 0);
+    start_modern(w, CTRL | MQ);
+    assert_int_equal(set_pairs(w, 3), 0);
+    for (unsigned pair = 0; pair < 3; pair++)
+        post_to(w, pair, 8, 1600);
+    send_flow(w, 2, 0);
+    assert_int_equal(answered(w, 0, 100), 9);
+    assert_int_equal(used_idx(w, 4), 1);
+    assert_int_equal(set_pairs(w, 2), 0);
+    assert_in_range(answered(w, 0, 100), 0, 1);
+    assert_int_equal(used_idx(w, 4), 1);
+    teardown((void **)&w);
+}
+
+/* What was never sent keeps to one queue, too, and not all do to the same. */
+static void test_spreading(void **arg) {
+    struct world *w = *arg;
+    unsigned seen = 0;
+    start_pairs(w, 0);
+    for (unsigned flow = 0; flow < 20; flow++) {
+        unsigned pair = answered(w, flow, 100);
+        assert_int_equal(answered(w, flow, 100), pair);
+        seen |= 1u << pair;
+    }
+    assert_int_equal(seen, 3);
+}
+
+/* It was read into buffers of the other pair. */
+static void test_carried(void **arg) {
+    struct world *w = *arg;
+    static uint8_t want[9000];
+    start_pairs(w, MERGE);
+    send_flow(w, 0, 0);
+    send_flow(w, 1, 1);
+    assert_int_equal(answered(w, 0, 100), 0);
+    assert_int_equal(answered(w, 1, sizeof(want)), 1); /* six buffers, with the header */
+    assert_int_equal(used_idx(w, 0), 1);
+    assert_int_equal(used_idx(w, 2), 6);
+    make_flow(want, 1, true, sizeof(want));
+    assert_memory_equal(ram(w, RX_DATA + 0x10000 + 12), want, sizeof(want));
+    assert_int_equal(load_le16(ram(w, RX_DATA + 0x10000 + 10)), 6);
+    assert_int_equal(used_len(w, 2, 5), 9012 - 5 * 1600);
+    assert_int_equal(answered(w, 0, 300), 0); /* the next of its buffers, not a later one */
+    make_flow(want, 0, true, 300);
+    assert_memory_equal(ram(w, RX_DATA + 1600 + 12), want, 300);
+    assert_int_equal(answered(w, 1, 16000), 1);
+    assert_int_equal(answered(w, 1, 16000), 1);
+    assert_int_equal(answered(w, 1, 16000), 9); /* more than the two that are left there: lost */
+    assert_int_equal(answered(w, 1, 100), 1);
+}
+
+/* A pair without buffers holds up the others for a second; then what is for it is lost. */
+static void test_patience(void **arg) {
+    struct world *w = *arg;
+    start_modern(w, CTRL | MQ);
+    assert_int_equal(set_pairs(w, 2), 0);
+    post_to(w, 0, 8, 1600);
+    send_flow(w, 0, 0);
+    send_flow(w, 1, 1);
+    assert_int_equal(answered(w, 0, 100), 9);
+    assert_int_equal(fixture_waiting(w->net), 1);
+    fixture_sleep(&w->fx, 999 * NS_PER_MS);
+    assert_int_equal(fixture_waiting(w->net), 1);
+    fixture_sleep(&w->fx, NS_PER_MS);
+    fixture_frames(&w->fx);
+    assert_int_equal(used_idx(w, 0), 1);
+    assert_int_equal(answered(w, 0, 100), 0);
+    assert_int_equal(answered(w, 1, 100), 9);
+    assert_int_equal(fixture_waiting(w->net), 0); /* lost */
+    assert_int_equal(clock_next(w->fx.clock), TIMER_NEVER);
+    post_to(w, 1, 1, 1600);
+    assert_int_equal(answered(w, 1, 100), 1);
+    assert_int_equal(answered(w, 1, 100), 9); /* waits again */
+    assert_int_equal(fixture_waiting(w->net), 1);
+    post_to(w, 1, 1, 1600);
+    fixture_frames(&w->fx);
+    assert_int_equal(used_idx(w, 2), 2);
+}
+
+/* Segments of one pair's frame are not mixed with another's. */
+static void test_refused_pair(void **arg) {
+    struct world *w = *arg;
+    uint8_t f[65536];
+    start_modern(w, CTRL | MQ | CSUM | TSO4);
+    assert_int_equal(set_pairs(w, 2), 0);
+    fixture_net_room(w->net, 1);
+    make_tso(w, 2500);
+    add(w, 3, DATA, 12 + 2554, 0);
+    kick(w, 3);
+    make_frame(ram(w, DATA + 8192 + 12), peer, 77);
+    add(w, 1, DATA + 8192, 12 + 77, 0);
+    kick(w, 1);
+    assert_int_equal(fixture_sent_count(w->net), 1);
+    fixture_net_room(w->net, UINT_MAX);
+    assert_int_equal(sent(w, f, NULL), 1054);
+    assert_int_equal(sent(w, f, NULL), 1054);
+    assert_int_equal(sent(w, f, NULL), 554);
+    assert_int_equal(sent(w, f, NULL), 77);
+    assert_int_equal(sent(w, f, NULL), 0);
+}
+
+/* A state with more pairs than there are is refused. */
+static void test_pairs_saved(void **arg) {
+    struct world *w = *arg, *other = build(0, 1, 0, 0), *same = build(0, 2, 0, 9000);
+    const struct state *state = virtio_net_device.state;
+    struct state_buf saved = {0};
+    size_t used;
+    char why[200] = "";
+    start_pairs(w, 0);
+    send_flow(w, 1, 5);
+    state_save(&saved, state, "nic", w->dev);
+    assert_false(state_load(saved.bytes, saved.len, &used, state, "nic", other->dev, why,
+                            sizeof(why)));
+    assert_non_null(strstr(why, "2, of 1 pairs"));
+    assert_true(state_load(saved.bytes, saved.len, &used, state, "nic", same->dev, why,
+                           sizeof(why)));
+    state_buf_free(&saved);
+    memcpy(same->fx.ram, w->fx.ram, FIXTURE_RAM);
+    memcpy(same->avail, w->avail, sizeof(w->avail));
+    memcpy(same->used, w->used, sizeof(w->used));
+    assert_int_equal(answered(same, 5, 100), 1);
+    teardown((void **)&other);
+    teardown((void **)&same);
 }
 
 /* ---- rings that can't be ---- */
@@ -631,6 +897,7 @@ static void test_no_master(void **arg) {
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define PAIRS_TEST(f) cmocka_unit_test_setup_teardown(f, setup_pairs, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -639,7 +906,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_tso, setup_offloads, teardown), TEST(test_no_room),
         TEST(test_event_index), TEST(test_msix), TEST(test_rx), TEST(test_rx_legacy),
         TEST(test_rx_merged), TEST(test_rx_offloads), TEST(test_filters), TEST(test_vlans),
-        TEST(test_hostile), TEST(test_odd), TEST(test_no_master),
+        PAIRS_TEST(test_pairs_identity), cmocka_unit_test(test_fewer_vectors),
+        PAIRS_TEST(test_pairs_set), PAIRS_TEST(test_steering), PAIRS_TEST(test_spreading),
+        cmocka_unit_test(test_fewer_pairs),
+        PAIRS_TEST(test_carried), PAIRS_TEST(test_patience), PAIRS_TEST(test_refused_pair),
+        PAIRS_TEST(test_pairs_saved), TEST(test_hostile), TEST(test_odd), TEST(test_no_master),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
