@@ -80,18 +80,35 @@ static uint16_t swap(uint16_t v) {
     return (uint16_t)(v << 8 | v >> 8);
 }
 
-/* In host order, four bytes at a time: the sum does not mind which order, as long as it is one. */
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+static pair load_pair(const uint8_t *p) {
+    pair v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+/*
+ * In host order, words of four bytes: the sum does not mind which order, as long as it is one. The
+ * halves of a pair are summed side by side, and don't overflow in less than 2^32 of them.
+ */
 static uint64_t sum_words(const uint8_t *p, size_t len) {
-    uint64_t a = 0, b = 0;
-    uint32_t word[4];
-    for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-        memcpy(word, p, sizeof(word));
-        a += (uint64_t)word[0] + word[1];
-        b += (uint64_t)word[2] + word[3];
+    const pair low = {UINT32_MAX, UINT32_MAX};
+    pair a = {0}, b = {0};
+    for (; len >= 4 * sizeof(pair); p += 4 * sizeof(pair), len -= 4 * sizeof(pair)) {
+        pair v = load_pair(p), w = load_pair(p + 16), x = load_pair(p + 32), y = load_pair(p + 48);
+        a += (v & low) + (w & low) + (x & low) + (y & low);
+        b += (v >> 32) + (w >> 32) + (x >> 32) + (y >> 32);
     }
-    for (; len >= 2; p += 2, len -= 2)
-        a += (uint64_t)(p[0] | p[1] << 8);
-    return a + b + (len ? p[0] : 0);
+    a += b;
+    uint64_t sum = a[0] + a[1];
+    for (uint32_t word; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+        memcpy(&word, p, sizeof(word));
+        sum += word;
+    }
+    if (len >= 2)
+        sum += (uint64_t)(p[0] | p[1] << 8);
+    return sum + (len & 1 ? p[len - 1] : 0);
 }
 
 uint16_t net_sum(uint16_t sum, const void *bytes, size_t len) {

@@ -4,13 +4,16 @@
  *
  *     netload send ADDRESS PORT MIB    a TCP stream; ends when the other end has had it all
  *     netload recv PORT                takes one
- *     netload usend ADDRESS PORT N     N frames of 64 bytes: datagrams of 22
+ *     netload usend ADDRESS PORT N [WINDOW]    N frames of 64 bytes: datagrams of 22
  *     netload urecv PORT               takes them until none has come for a second
  *
  * Prints bytes (or datagrams) and nanoseconds, of the ends that receive from the first to the last.
+ * No more than WINDOW datagrams are on their way at a time: the other end answers each half of one,
+ * and a window whose answer is lost goes on after a while.
  */
 #include <arpa/inet.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 16, DATAGRAM = 22, TRIES = 100 };
+enum { CHUNK = 1 << 16, DATAGRAM = 22, TRIES = 100, PATIENCE_MS = 300 };
 
 static char chunk[CHUNK];
 
@@ -98,15 +101,50 @@ static void do_recv(const char *port) {
     close(fd);
 }
 
-static void do_usend(const char *host, const char *port, uint64_t n) {
+/* What a datagram begins with. */
+struct head {
+    uint32_t number, window; /* its own, from 0; 0: no answers are wanted */
+};
+
+/* Until no more than a window has no answer. */
+static void wait_for_room(int fd, uint32_t sent, uint32_t window, uint32_t *answered) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (window && sent - *answered >= window) {
+        uint32_t n;
+        if (poll(&p, 1, PATIENCE_MS) <= 0)
+            *answered = sent;
+        else if (recv(fd, &n, sizeof(n), 0) == sizeof(n) && n > *answered)
+            *answered = n;
+    }
+}
+
+static void do_usend(const char *host, const char *port, uint32_t n, uint32_t window) {
     struct sockaddr_in a = address(host, port);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
         die("connect");
-    uint64_t start = now(), sent = 0;
-    for (uint64_t i = 0; i < n; i++)
+    uint64_t start = now();
+    uint32_t answered = 0, sent = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct head h = {i, window};
+        memcpy(chunk, &h, sizeof(h));
         sent += send(fd, chunk, DATAGRAM, 0) == DATAGRAM;
+        wait_for_room(fd, i + 1, window, &answered);
+    }
     print(sent, now() - start);
+}
+
+static bool take(int fd) {
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    struct head h;
+    if (recvfrom(fd, chunk, CHUNK, MSG_DONTWAIT, (struct sockaddr *)&from, &len) < DATAGRAM)
+        return false;
+    memcpy(&h, chunk, sizeof(h));
+    uint32_t n = h.number + 1;
+    if (h.window && n % (h.window / 2) == 0)
+        sendto(fd, &n, sizeof(n), 0, (struct sockaddr *)&from, len);
+    return true;
 }
 
 static void do_urecv(const char *port) {
@@ -114,7 +152,7 @@ static void do_urecv(const char *port) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     uint64_t n = 0, first = 0, last = 0;
     while (poll(&p, 1, n ? 1000 : 30000) > 0) {
-        while (recv(fd, chunk, CHUNK, MSG_DONTWAIT) > 0) {
+        while (take(fd)) {
             last = now();
             if (!n++)
                 first = last;
@@ -128,8 +166,9 @@ int main(int argc, char **argv) {
         do_send(argv[2], argv[3], strtoull(argv[4], NULL, 0) << 20);
     else if (argc == 3 && !strcmp(argv[1], "recv"))
         do_recv(argv[2]);
-    else if (argc == 5 && !strcmp(argv[1], "usend"))
-        do_usend(argv[2], argv[3], strtoull(argv[4], NULL, 0));
+    else if ((argc == 5 || argc == 6) && !strcmp(argv[1], "usend"))
+        do_usend(argv[2], argv[3], (uint32_t)atol(argv[4]),
+                 argc == 6 ? (uint32_t)atol(argv[5]) : 0);
     else if (argc == 3 && !strcmp(argv[1], "urecv"))
         do_urecv(argv[2]);
     else

@@ -36,7 +36,7 @@ CFG
     guest_run "ip link set $i up; ip addr add 10.9.2.2/24 dev $i" >/dev/null
     until_true 20 ping -c 1 -W 2 10.9.2.2 >/dev/null || fail "netback does not answer"
     [ -z "$READER" ] || disown $READER
-    for load in ${LOADS:-tcp-out tcp-in udp-out udp-in}; do
+    for load in ${LOADS:-tcp-out tcp-in udp-out udp-in flood-in}; do
         for i in $(seq ${ROUNDS:-2}); do
             measure netback $load 10.9.2
             measure hvm-dm $load 10.9.1
@@ -82,10 +82,16 @@ udp-out() {
     cat answer
 }
 
-# What the sender is too fast for is lost: the guest says how many came.
-udp-in() {
+# No more on their way than a quarter of what a tap holds: nothing is lost, and what is measured is not who drops first.
+udp-in() { to_guest $1 256; }
+
+# As fast as the sender can. netback stops it; a tap can't, and loses what it has no room for. The guest says how many
+# came.
+flood-in() { to_guest $1 0; }
+
+to_guest() {
     guest_run "(/tmp/netload urecv 5001 </dev/null >/tmp/answer 2>/dev/null &)" >/dev/null
-    /tmp/netload usend $1.2 5001 ${DATAGRAMS:-20000} >/dev/null
+    /tmp/netload usend $1.2 5001 ${DATAGRAMS:-20000} $2 >/dev/null
     until_true 20 guest_run '[ -s /tmp/answer ]' >/dev/null || return
     guest_run 'cat /tmp/answer; rm /tmp/answer'
 }
