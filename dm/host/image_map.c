@@ -342,19 +342,24 @@ static bool piece_room(struct map_op *op, const struct cursor *cursor) {
     return op->piece && map_list_room(op, cursor->niov + MAP_PIECES);
 }
 
+enum step map_settle(struct map_op *op) {
+    op->awaits = op->flying;
+    return op->flying ? STEP_WAIT : STEP_DONE;
+}
+
 /* Starts the transfer of len bytes and goes past them. WAIT: it runs again when others are over. */
 static enum step fly(struct map_op *op, struct block *where, uint64_t offset, struct cursor *cursor,
                      size_t len) {
+    enum block_op kind = op->req->op;
     if (!piece_room(op, cursor)) {
-        op->awaits = op->flying;
-        return op->flying ? STEP_WAIT
-                          : map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+        enum step s = map_settle(op);
+        return s == STEP_DONE ? map_transfer(op, where, kind, offset, cursor, len) : s;
     }
     struct map_piece *piece = &op->piece[op->pieces++];
     unsigned end = map_list_add(op, op->list_used, cursor, cursor->pos, len);
     piece->op = op;
     piece->req = (struct block_req){
-        .op = BLOCK_READ, .offset = offset, .len = len, .iov = op->list + op->list_used,
+        .op = kind, .offset = offset, .len = len, .iov = op->list + op->list_used,
         .niov = end - op->list_used, .done = piece_done, .owner = piece};
     op->list_used = end;
     op->flying++;
@@ -364,11 +369,11 @@ static enum step fly(struct map_op *op, struct block *where, uint64_t offset, st
 }
 
 /* A write's own reading goes one by one: what comes next needs all of it. */
-static enum step read_from(struct map_op *op, struct block *where, uint64_t offset,
-                           struct cursor *cursor, uint64_t len) {
+enum step map_move(struct map_op *op, struct block *where, enum block_op kind, uint64_t offset,
+                   struct cursor *cursor, uint64_t len) {
     bool alone = !op->flying && len == cursor->end - cursor->pos;
-    if (alone || op->req->op != BLOCK_READ)
-        return map_transfer(op, where, BLOCK_READ, offset, cursor, len);
+    if (alone || kind != op->req->op)
+        return map_transfer(op, where, kind, offset, cursor, len);
     return fly(op, where, offset, cursor, len);
 }
 
@@ -386,11 +391,11 @@ enum step map_read(struct map_op *op, struct cursor *cursor) {
             fill(cursor, NULL, e.len);
             break;
         case EXTENT_DATA:
-            s = read_from(op, map->file, e.host, cursor, e.len);
+            s = map_move(op, map->file, BLOCK_READ, e.host, cursor, e.len);
             break;
         case EXTENT_BACKING:
-            s = read_from(op, map->backing, cursor->pos, cursor,
-                          MIN(e.len, map->backing->size - cursor->pos));
+            s = map_move(op, map->backing, BLOCK_READ, cursor->pos, cursor,
+                         MIN(e.len, map->backing->size - cursor->pos));
             break;
         case EXTENT_PACKED:
             s = read_packed(op, cursor, &e);

@@ -50,7 +50,7 @@ struct map_op;
 
 enum { MAP_PIECES = 16 };
 
-/* One of the transfers of a read whose parts lie here and there: they go side by side. */
+/* One of the transfers of a request whose parts lie here and there: they go side by side. */
 struct map_piece {
     struct block_req req;
     struct map_op *op;
@@ -196,7 +196,15 @@ enum step map_park(struct map_op *op);
 void map_wake(struct map *map);
 /* Reads what the cursor covers into its memory. */
 enum step map_read(struct map_op *op, struct cursor *cursor);
-/* Starts the op's transfer: `len` bytes of the cursor, or its list of `niov` if cursor is NULL. */
+/* Starts the transfer of `len` bytes of the cursor, of what the request is or for it. DONE: it is
+ * under way and the cursor past it, so that the next may go beside it. */
+enum step map_move(struct map_op *op, struct block *where, enum block_op kind, uint64_t offset,
+                   struct cursor *cursor, uint64_t len);
+/* WAIT until nothing is under way beside what comes next: that needs the op's one transfer, or to
+ * use nothing that it has looked up before. */
+enum step map_settle(struct map_op *op);
+/* Starts the op's one transfer, with none beside it: `len` bytes of the cursor, or its list of
+ * `niov` if cursor is NULL. */
 enum step map_transfer(struct map_op *op, struct block *where, enum block_op kind, uint64_t offset,
                        struct cursor *cursor, size_t len);
 enum step map_transfer_list(struct map_op *op, struct block *where, enum block_op kind,

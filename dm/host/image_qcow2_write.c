@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qcow2 writes and discards. A cluster that is ours alone is written where it is. Others get a new
- * place: the request claims them, fetches what it does not write of the first and the last,
- * writes all in one transfer, and then has the L2 table name the new place. Whoever else wants to
- * change a claimed cluster waits.
+ * qcow2 writes and discards. A cluster that is ours alone is written where it is, several places of
+ * one request side by side. Others get a new place, when none of the request's writes is under way:
+ * the request claims them, fetches what it does not write of the first and the last, writes all in
+ * one transfer, and then has the L2 table name the new place. Whoever else wants to change a
+ * claimed cluster waits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static enum step in_place(struct map_op *op, const uint8_t *entry) {
         entry += 8;
     } while (len < room && place < q->map.file->size &&
              load_be64(entry) == (place | ENTRY_COPIED));
-    return map_transfer(op, q->map.file, BLOCK_WRITE, first + inside, &op->at, MIN(len, room));
+    return map_move(op, q->map.file, BLOCK_WRITE, first + inside, &op->at, MIN(len, room));
 }
 
 static bool is_ours(const struct qcow2 *q, uint64_t entry) {
@@ -160,7 +161,10 @@ static enum step next(struct map_op *op) {
     unsigned i = qcow2_slice_index(q, op->at.pos);
     if (slice && is_ours(q, load_be64(slice->data + i * 8)))
         return in_place(op, slice->data + i * 8);
-    enum step s = qcow2_own_l2(q, op->at.pos, &op->err);
+    enum step s = map_settle(op);
+    if (s != STEP_DONE)
+        return s;
+    s = qcow2_own_l2(q, op->at.pos, &op->err);
     if (s == STEP_WAIT)
         map_op_renew(op);
     if (s != STEP_DONE)

@@ -199,14 +199,17 @@ static enum step write_next(struct map_op *op) {
         return op->err ? STEP_FAIL : map_park(op);
     unsigned from = (unsigned)(pos % v->block_size / 512 % (v->map.tables.size * 8));
     unsigned n = (unsigned)(len / 512);
-    if (!bit(slice->data, from) || run_of_bits(slice->data, from, from + n) < n) {
-        op->state = V_MARK;
-        op->first = pos;
-        op->count = n;
-        op->host = place;
-    }
-    return map_transfer(op, v->map.file, BLOCK_WRITE, place + v->bitmap_size + pos % v->block_size,
-                        &op->at, len);
+    uint64_t host = place + v->bitmap_size + pos % v->block_size;
+    if (bit(slice->data, from) && run_of_bits(slice->data, from, from + n) >= n)
+        return map_move(op, v->map.file, BLOCK_WRITE, host, &op->at, len);
+    s = map_settle(op);
+    if (s != STEP_DONE)
+        return s;
+    op->state = V_MARK;
+    op->first = pos;
+    op->count = n;
+    op->host = place;
+    return map_transfer(op, v->map.file, BLOCK_WRITE, host, &op->at, len);
 }
 
 static enum step mark(struct map_op *op) {

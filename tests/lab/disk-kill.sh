@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# manual: not yet seen to its end
 # needs: kernel
-# The device model is killed while its guest writes to disks of each format: what the guest has flushed is there, the
-# images are whole, and a new guest goes on with them. Then once more.
-
-disk_of() { echo "'format=$1,vdev=$2,access=rw,backendtype=qdisk,target=$3'"; }
+# The device model is killed, at some moment, while its guest writes to emulated disks of each format: what the guest has
+# flushed is there, the images are whole, and a new guest goes on with them. Then once more.
 
 scenario() {
     truncate -s 32M a.raw
@@ -44,18 +41,20 @@ device_of() {
 
 # The guest writes pieces of 64 KiB, each with a content and a place of its own, and says which are flushed.
 one_life() {
-    local id dm
+    local id dm moment
     start
     id=$(domid)
     dm=$(dm_pid)
     guest_type "i=$((FLUSHED + 1)); all='$A $B $C'; "'while :; do for d in $all; do seq $((i*100000)) $((i*100000+9999)) |
         head -c 65536 | dd of=/dev/$d bs=64k seek=$((i*37%499)) conv=fsync 2>/dev/null; done; echo "flushed $i"; i=$((i+1)); done'
     wait_for_console "flushed $1\b" 300
+    moment=0.$((RANDOM % 1000 + 1000))     # 0.1 s and up to as much more: of a few pieces
+    sleep $moment
     kill -9 $dm
     until_true 10 test ! -e /proc/$dm || fail "it lives"
     sleep 1
     FLUSHED=$(grep -a -o 'flushed [0-9][0-9]*' $SERIAL | tail -n 1 | cut -d' ' -f2)
-    note "killed after $FLUSHED"
+    note "killed $moment s after piece $1 was flushed: $FLUSHED were"
     xl destroy $id
     kill $READER 2>/dev/null || true
     until_true 60 nothing_left $id || fail "something of domain $id is left"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a lab scenario stands on (bash, in dom0). A scenario is a file tests/lab/NAME.sh with a function
 # `scenario`; it fails as soon as a command in it fails, or by `fail TEXT`. Its working directory is a
-# tmpfs that goes away with it. A line "# needs: WORD..." in it asks for iso, disk, kernel, dom0,
+# tmpfs that goes away with it. A line "# needs: WORD..." in it asks for iso, disk, kernel, dom0, pvgrub,
 # golden-modes, NAME.asm or NAME.c (tools/labkit/guest.py); a line "# manual" keeps it out of `tools/lab run all`.
 #
 #   $DM             path of the device model           $LAB_DM    its name: hvm-dm or qemu

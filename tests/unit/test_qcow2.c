@@ -380,27 +380,32 @@ static void side_by_side(void **unused) {
     block_put(block);
 }
 
-/* Clusters here and there: their transfers are under way together, and one that fails is waited for
- * with the others. */
-static void pieces(void **unused) {
-    (void)unused;
+/* Clusters here and there, of a read or of a write where nothing new is needed: their transfers are
+ * under way together, and one that fails is waited for with the others. */
+static void pieces_of(enum block_op op) {
     enum { N = 20 }; /* more than go at once */
-    static uint8_t buf[N * CLUSTER], seen[N * CLUSTER];
+    static uint8_t mine[N * CLUSTER];
     struct block *block = open_image();
     for (unsigned i = 0; i < N; i++) /* each before the one before it */
         assert_int_equal(writes(block, (N - 1 - i) * CLUSTER, (uint8_t)(0x40 + i), CLUSTER), 0);
-    struct iovec iov[] = {{seen, 1536}, {seen + 1536, sizeof(seen) - 1536}};
+    struct iovec iov[] = {{mine, 1536}, {mine + 1536, sizeof(mine) - 1536}};
     int err = -1;
-    struct block_req req = {.op = BLOCK_READ, .len = sizeof(seen), .iov = iov, .niov = 2,
-                            .done = done, .owner = &err};
+    struct block_req req = {.op = op, .len = sizeof(mine), .iov = iov, .niov = 2, .done = done,
+                            .owner = &err};
     for (unsigned i = 0; i < N; i++)
-        memset(buf + i * CLUSTER, (int)(0x40 + N - 1 - i), CLUSTER);
+        memset(mine + i * CLUSTER, (int)(0x80 + i), CLUSTER);
     block_submit(block, &req);
     assert_in_range(file->count, 10, MAP_PIECES); /* the first ones have had their place together */
     file->seed = 77; /* they end in any order */
     block_drain(block);
     assert_int_equal(err, 0);
-    assert_memory_equal(seen, buf, sizeof(buf));
+    for (unsigned i = 0; i < N; i++) {
+        uint8_t now = (uint8_t)(op == BLOCK_WRITE ? 0x80 + i : 0x40 + N - 1 - i);
+        assert_int_equal(mine[i * CLUSTER], now);
+        assert_int_equal(mine[(i + 1) * CLUSTER - 1], now);
+        reads(block, i * CLUSTER, now);
+        reads(block, (i + 1) * CLUSTER - 512, now);
+    }
     err = -1;
     block_submit(block, &req);
     unsigned count = file->count;
@@ -411,7 +416,48 @@ static void pieces(void **unused) {
     assert_int_equal(err, EIO);
     assert_int_equal(block->stats.errors, 1);
     assert_in_range(count, 10, MAP_PIECES);
-    reads(block, 0, 0x40 + N - 1);
+    reads(block, 0, mine[0]);
+    block_put(block);
+}
+
+static void pieces(void **unused) {
+    (void)unused;
+    pieces_of(BLOCK_READ);
+}
+
+static void pieces_of_a_write(void **unused) {
+    (void)unused;
+    pieces_of(BLOCK_WRITE);
+}
+
+/* Of a write, cluster 11 has no place between others that have. It gets one when nothing of the
+ * request is under way: only then may it wait for what others free. */
+static void pieces_and_a_new_place(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    static const uint8_t order[] = {10, 9, 8, 13, 12};
+    static uint8_t mine[6 * CLUSTER];
+    for (unsigned i = 0; i < sizeof(order); i++)
+        assert_int_equal(writes(block, order[i] * CLUSTER, order[i], CLUSTER), 0);
+    for (unsigned i = 0; i < 6; i++)
+        memset(mine + i * CLUSTER, (int)(0x80 + i), CLUSTER);
+    struct iovec iov = {mine, sizeof(mine) - 1024};
+    int err = -1;
+    struct block_req req = {.op = BLOCK_WRITE, .offset = 8 * CLUSTER + 512, .len = iov.iov_len,
+                            .iov = &iov, .niov = 1, .done = done, .owner = &err};
+    block_submit(block, &req);
+    assert_int_equal(file->count, 3);
+    uint64_t old = file->block.size;
+    for (unsigned i = 0; i < 3; i++) /* and none is of a new place */
+        assert_true(file->req[i]->offset + file->req[i]->len <= old);
+    file->seed = 5;
+    block_drain(block);
+    assert_int_equal(err, 0);
+    reads(block, 8 * CLUSTER, 8);
+    for (unsigned i = 0; i < 6; i++)
+        reads(block, (8 + i) * CLUSTER + 512, (uint8_t)(0x80 + i));
+    reads(block, 13 * CLUSTER + 3072, 0x85);
+    reads(block, 13 * CLUSTER + 3584, 13);
     block_put(block);
 }
 
@@ -566,7 +612,8 @@ int main(void) {
         T(autoclear_bits), T(bitmaps),
         T(bad_bitmaps), T(entries_past_the_end), T(data_on_a_table), T(tables_counted_as_free),
         T(bad_packed), T(dirty), T(dirty_without_blocks), T(dirty_and_read_only),
-        T(one_transfer_without_a_copy), T(side_by_side), T(pieces), T(zeros_that_have_a_place),
+        T(one_transfer_without_a_copy), T(side_by_side), T(pieces), T(pieces_of_a_write),
+        T(pieces_and_a_new_place), T(zeros_that_have_a_place),
         T(discard_frees), T(no_room), T(devices_do_not_grow), T(refcount_table_grows),
         T(backing_files),
     };

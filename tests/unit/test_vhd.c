@@ -354,11 +354,45 @@ static void grandparents(void **unused) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* A write over two blocks that lie in the file the other way round, and of which all is marked. */
+static void pieces_of_a_write(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    static uint8_t mine[2 * BLOCK];
+    memset(mine, 3, sizeof(mine));
+    assert_int_equal(request(block, BLOCK_WRITE, 4 * BLOCK, mine, BLOCK), 0);
+    assert_int_equal(request(block, BLOCK_WRITE, 3 * BLOCK, mine, BLOCK), 0);
+    for (unsigned i = 0; i < sizeof(mine); i++)
+        mine[i] = (uint8_t)(i / 512 + 0x10);
+    struct iovec iov = {mine, sizeof(mine)};
+    int err = -1;
+    struct block_req req = {.op = BLOCK_WRITE, .offset = 3 * BLOCK, .len = sizeof(mine),
+                            .iov = &iov, .niov = 1, .done = done, .owner = &err};
+    block_submit(block, &req);
+    assert_int_equal(file->count, 2);
+    block_drain(block);
+    assert_int_equal(err, 0);
+    for (unsigned i = 0; i < sizeof(mine) / 512; i++)
+        reads(block, 3 * BLOCK + i * 512, (uint8_t)(i + 0x10));
+    /* what must be marked after its data goes alone: most of the second block */
+    assert_int_equal(request(block, BLOCK_WRITE, 0, mine, 512), 0);
+    reads(block, BLOCK, 0x77); /* its bits are at hand */
+    req.offset = 0;
+    err = -1;
+    block_submit(block, &req);
+    assert_int_equal(file->count, 1);
+    block_drain(block);
+    assert_int_equal(err, 0);
+    for (unsigned i = 0; i < sizeof(mine) / 512; i++)
+        reads(block, i * 512, (uint8_t)(i + 0x10));
+    block_put(block);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(bits_say_what_is_there), T(either_footer_will_do), T(new_blocks), T(discard), T(no_room),
         T(whose_size_is_by_geometry), T(fixed), T(bad_headers), T(read_only_and_bad_table),
-        T(parents), T(grandparents),
+        T(parents), T(grandparents), T(pieces_of_a_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

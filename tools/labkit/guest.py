@@ -48,6 +48,14 @@ label memtest
   kernel /memtest
 """
 
+# GRUB itself as the kernel of a PV or PVH guest, with the disk of make_disk.
+PVGRUB = """\
+linux (xen/xvda,msdos1)/vmlinuz console=hvc0 quiet
+initrd (xen/xvda,msdos1)/initrd
+boot
+"""
+PVGRUB_TARGETS = {"grub-pv": "x86_64-xen", "grub-pvh": "i386-xen_pvh"}
+
 ROOM = 400      # characters for the kernel's arguments in a boot loader's configuration
 
 ISOLINUX = """\
@@ -79,6 +87,7 @@ menuentry "text" {{
 }}
 """
 
+PVGRUB_MODULES = "part_msdos ext2 linux gzio xzio".split()
 GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile echo serial terminal".split()
 GRUB_GFX_MODULES = ("biosdisk iso9660 part_msdos normal linux echo font gfxterm gfxmenu vbe vga "
                     "video all_video").split()
@@ -277,6 +286,18 @@ def _make_grub(path, work):
     _iso(path, work, "boot/grub/cd.img")
 
 
+def _pvgrub():
+    def maker(target):
+        def make(path, work):
+            (work / "grub.cfg").write_text(PVGRUB)
+            run("grub-mkimage", "-O", target, "-o", path, "-p", "/", "-c", work / "grub.cfg",
+                *PVGRUB_MODULES)
+        return make
+
+    return [made for name, target in PVGRUB_TARGETS.items()
+            for made in _made_of(name, [GRUB_LIB.parent / target / "kernel.img"], maker(target))]
+
+
 def _make_memtest(path, work):
     shutil.copy(MEMTEST_BIN, work / "memtest")
     _isolinux(path, work, MEMTEST)
@@ -305,6 +326,8 @@ def provide(need):
         return _golden_modes()
     if need == "grub":
         return _made_of("grub.iso", [GRUB_FONT], _make_grub)
+    if need == "pvgrub":
+        return _pvgrub()
     if need == "memtest":
         return _made_of("memtest.iso", [MEMTEST_BIN], _make_memtest)
     if need == "installer":
