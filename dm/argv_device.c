@@ -239,7 +239,7 @@ bool check_device(struct parse *p, const struct config_device *device) {
     static const char *const common[] = {"id", "bus", "addr", "multifunction"};
     static const char *const keys[][10] = {
         [DEVICE_DISK] = {"drive", "unit", "scsi-id", "serial", "model", "ver", "drive-type"},
-        [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb"},
+        [DEVICE_VGA] = {"vgamem_mb", "vram_size_mb", "ram_size_mb", "xres", "yres"},
         [DEVICE_NIC] = {"netdev", "mac", "romfile", "mq", "vectors", "host_mtu"},
         [DEVICE_USB_HOST] = {"masterbus", "firstport", "p2", "p3"},
         [DEVICE_USB] = {"port", "drive", "hostbus", "hostaddr", "hostport", "vendorid",

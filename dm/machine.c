@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends.h"
@@ -325,11 +326,29 @@ static bool vram_size(struct board *b, const struct config_device *device, uint6
     return true;
 }
 
+/* A side of the screen that the monitor likes best: xres=, yres= of the card, or -global
+ * VGA.xres=N, which is how xl.cfg's device_model_args_hvm= reaches the card that libxl asks for. */
+static bool monitor_side(struct board *b, const struct config_device *device, const char *key,
+                         unsigned *pixels) {
+    const char *val = device ? opts_get(device->opts, key) : NULL;
+    if (!val)
+        val = config_global(b->machine->config, "VGA", key);
+    if (!val)
+        return true;
+    char *rest;
+    unsigned long n = strtoul(val, &rest, 10);
+    *pixels = (unsigned)n;
+    return (n && n <= STDVGA_SIDE && !*rest) ||
+           refuse(b, "VGA.%s=%s: 1 to %u pixels were expected", key, val, STDVGA_SIDE);
+}
+
 static bool draw_stdvga(struct board *b, const struct config_device *device) {
     struct machine *m = b->machine;
     struct stdvga_pins pins = {.engine = m->engine, .io = m->io, .pci = m->pci,
                                .clock = m->clock, .devfn = devfn_of(device)};
     if (!vram_size(b, device, 16, &pins.vram_bytes) ||
+        !monitor_side(b, device, "xres", &pins.xres) ||
+        !monitor_side(b, device, "yres", &pins.yres) ||
         !board_rom(b, "vgabios-stdvga.bin", &pins.rom, &pins.rom_len))
         return false;
     struct stdvga *vga = stdvga_new(&pins, b->why, b->why_len);
@@ -345,6 +364,9 @@ static bool draw_cirrus(struct board *b, const struct config_device *device) {
     struct machine *m = b->machine;
     struct cirrus_pins pins = {.engine = m->engine, .io = m->io, .pci = m->pci,
                                .clock = m->clock, .devfn = devfn_of(device)};
+    if (device && (opts_get(device->opts, "xres") || opts_get(device->opts, "yres")))
+        return refuse(b, "-device %s: this chip says nothing of its monitor; xres= and yres= are "
+                      "for VGA", device->opts->text);
     if (!board_rom(b, "vgabios-cirrus.bin", &pins.rom, &pins.rom_len))
         return false;
     struct cirrus *vga = cirrus_new(&pins, b->why, b->why_len);

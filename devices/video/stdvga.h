@@ -18,6 +18,8 @@
 
 struct stdvga;
 
+enum { STDVGA_SIDE = 4095 }; /* what an EDID can say */
+
 struct stdvga_pins {
     struct engine *engine;
     struct io_bus *io;
@@ -27,7 +29,7 @@ struct stdvga_pins {
     uint32_t vram_bytes; /* a power of two, 1 to 256 MiB */
     const uint8_t *rom;  /* its VGA BIOS, which outlives the chip; NULL: none */
     uint32_t rom_len;
-    unsigned xres, yres; /* the monitor's preferred mode; 0: 1280 x 800 */
+    unsigned xres, yres; /* the monitor's preferred mode, at most STDVGA_SIDE; 0: 1280 x 800 */
 };
 
 /* NULL: `why` is a sentence. */

@@ -5,9 +5,10 @@
  * date, drawing only what the guest has changed. Blinking goes by the clock, at the pace of a 60 Hz
  * screen with the cursor's period doubled, which viewers over a network are thankful for.
  *
- * Not modelled: what a guest writes through the linear framebuffer while the picture is the VGA's
- * own shows when something else changes. Dirty pages are asked for in packed modes only, because
- * each time costs the guest a pause.
+ * What a guest writes by itself, through the linear framebuffer, is asked for where there are
+ * pixels, in the VGA's own modes too; each time costs the guest a pause. The characters of a text
+ * are compared with those drawn. Not modelled: a font that is written so while its text is shown
+ * appears when something else changes.
  */
 #include "video/vga.h"
 
@@ -384,13 +385,14 @@ static void refresh(void *dev, struct display *display, bool whole) {
         vga->screen.stale = true;
         return;
     }
-    if (!d.framebuffer)
+    bool pixels = d.kind != DRAW_TEXT && d.kind != DRAW_BLANK;
+    if (!pixels)
         stop_tracking(vga);
     if (d.kind == DRAW_TEXT) {
         fit_cells(vga, &d);
         draw_text(vga, &d, all);
     } else {
-        if (d.framebuffer && vga->display.watchers && d.kind != DRAW_BLANK)
+        if (pixels && vga->display.watchers)
             all |= !fetch_dirty(vga, &d);
         if (all)
             draw_lines(vga, &d, 0, d.height);

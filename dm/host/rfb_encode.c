@@ -145,6 +145,30 @@ static uint8_t *put_bytes(const struct rfb_format *f, uint8_t *to, const uint32_
     return to;
 }
 
+/* Three bytes of each pixel: its colours, each at a shift of 0, 8 or 16, the lowest byte first. */
+static void put_threes(uint8_t *to, const uint32_t *from, unsigned n, const unsigned shift[3]) {
+    const four byte = {0xff, 0xff, 0xff, 0xff};
+    const uint32_t r = shift[0], g = shift[1], b = shift[2];
+    for (; __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && n >= 4; n -= 4, from += 4, to += 12) {
+        four v;
+        uint64_t two[2];
+        memcpy(&v, from, sizeof(v));
+        v = (v >> 16 & byte) << r | (v >> 8 & byte) << g | (v & byte) << b;
+        memcpy(two, &v, sizeof(v));
+        for (unsigned i = 0; i < 2; i++) /* the upper pixel comes down to the lower one's */
+            two[i] = (two[i] & 0xffffff) | (two[i] >> 8 & UINT64_C(0xffffff000000));
+        uint64_t low = two[0] | two[1] << 48;
+        uint32_t high = (uint32_t)(two[1] >> 16);
+        memcpy(to, &low, sizeof(low));
+        memcpy(to + 8, &high, sizeof(high));
+    }
+    for (; n; n--, from++, to += 3) {
+        uint32_t v = (*from >> 16 & 0xff) << r | (*from >> 8 & 0xff) << g | (*from & 0xff) << b;
+        for (unsigned i = 0; i < 3; i++)
+            to[i] = (uint8_t)(v >> 8 * i);
+    }
+}
+
 static uint8_t *put_line(const struct rfb_format *f, uint8_t *to, const uint32_t *from,
                          unsigned n) {
     if (f->native) {
@@ -203,6 +227,32 @@ static inline bool all_are(const uint32_t *pixels, uint32_t colour) {
     return !((v[0] ^ two) | (v[1] ^ two) | (v[2] ^ two) | (v[3] ^ two));
 }
 
+/* Whether eight pixels are of these two colours, as in most of a text: which, to `index`. */
+static inline bool two_colours(uint8_t *index, const uint32_t *pixels, const uint32_t colours[2]) {
+    const four zero = {colours[0], colours[0], colours[0], colours[0]};
+    const four one = {colours[1], colours[1], colours[1], colours[1]};
+    /* of each one's index in four bytes of memory */
+    const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    const four place = {little ? 1 : 1 << 24, little ? 1 << 8 : 1 << 16,
+                        little ? 1 << 16 : 1 << 8, little ? 1 << 24 : 1};
+    four known = ~(four){0};
+    for (unsigned i = 0; i < 2; i++) {
+        four v, is_one;
+        uint64_t word[2];
+        memcpy(&v, pixels + 4 * i, sizeof(v));
+        is_one = (four)(v == one);
+        known &= (four)(v == zero) | is_one;
+        is_one &= place;
+        memcpy(word, &is_one, sizeof(word));
+        word[0] |= word[1];
+        uint32_t bytes = (uint32_t)(word[0] | word[0] >> 32);
+        memcpy(index + 4 * i, &bytes, sizeof(bytes));
+    }
+    uint64_t all[2];
+    memcpy(all, &known, sizeof(all));
+    return (all[0] & all[1]) == UINT64_MAX;
+}
+
 /* Which colours the tile has, and which of them each pixel is; gives up above COLOURS. */
 static void find_colours(struct tile *t) {
     unsigned n = t->w * t->h, last = 0;
@@ -211,7 +261,14 @@ static void find_colours(struct tile *t) {
     t->colour_count = 1;
     for (unsigned i = 0; i < n; i++) {
         uint32_t pixel = t->pixels[i];
-        if (i % 8 == 0 && i + 8 <= n && pixel == colour && all_are(t->pixels + i, colour)) {
+        bool eight = i % 8 == 0 && i + 8 <= n, two = t->colour_count == 2;
+        if (eight && two && two_colours(t->index + i, t->pixels + i, t->colours)) {
+            i += 7;
+            last = t->index[i];
+            colour = t->colours[last];
+            continue;
+        }
+        if (eight && !two && pixel == colour && all_are(t->pixels + i, colour)) {
             memset(t->index + i, (int)last, 8); /* most of a screen is runs */
             i += 7;
             continue;
@@ -358,12 +415,15 @@ static uint8_t *put_compact(const struct rfb_format *f, uint8_t *to, uint32_t pi
 static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                         unsigned n) {
     uint8_t *to = rfb_buf_room(out, (size_t)n * f->compact);
-    unsigned i = 0;
-    /* each writes a byte of the next, but the last */
-    for (; to && f->bytes && f->compact == 3 && i + 1 < n; i++, to += 3)
-        store_le32(to, swap_bytes(f, from[i]) >> 8 * f->compact_skip);
-    for (; to && i < n; i++)
-        to = put_compact(f, to, from[i]);
+    if (to && f->bytes && f->compact == 3) {
+        unsigned shift[3];
+        for (unsigned c = 0; c < 3; c++)
+            shift[c] = f->byte_shift[c] - 8u * f->compact_skip;
+        put_threes(to, from, n, shift);
+        return;
+    }
+    while (to && n--)
+        to = put_compact(f, to, *from++);
 }
 
 /* Eight indexes of a bit each, the first one highest: the product brings byte i to bit 63 - i. */
@@ -424,19 +484,12 @@ enum {
 
 static void tight_pixels(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *from,
                          unsigned n) {
+    static const unsigned rgb[3] = {0, 8, 16};
     uint8_t *to = rfb_buf_room(out, (size_t)n * (f->rgb ? 3 : f->bits / 8u));
-    unsigned i = 0;
-    if (!to)
-        return;
-    if (!f->rgb) {
+    if (to && f->rgb)
+        put_threes(to, from, n, rgb);
+    else if (to)
         put_line(f, to, from, n);
-        return;
-    }
-    for (; i + 1 < n; i++, to += 3) /* each writes a byte of the next, but the last */
-        store_le32(to, __builtin_bswap32(from[i]) >> 8);
-    *to++ = (uint8_t)(from[i] >> 16);
-    *to++ = (uint8_t)(from[i] >> 8);
-    *to++ = (uint8_t)from[i];
 }
 
 /* Little data goes as it is; else its compressed length in seven bits a byte, lowest first. */

@@ -5,7 +5,6 @@
 
         bits 16
         org 0x7c00
-COM1    equ 0x3f8
 TRACK   equ 18
 BUFFER  equ 0x8000
 
@@ -16,21 +15,10 @@ start:  xor ax, ax
         mov sp, 0x7c00
         mov [drive], dl
         cld
-        mov dx, COM1 + 3                ; 115200 8n1
-        mov al, 0x80
-        out dx, al
-        mov dl, 0xf8
-        mov al, 1
-        out dx, al
-        inc dx
-        dec ax
-        out dx, al
-        mov dl, 0xfb
-        mov al, 3
-        out dx, al
+        call serial_open
 
         mov si, booted
-        call print
+        call serial_print
         mov ax, 0x0200 + TRACK - 1      ; read 17 sectors
         mov bx, BUFFER
         mov cx, 0x0002                  ; cylinder 0, from sector 2
@@ -56,23 +44,11 @@ start:  xor ax, ax
         mov si, good
         jmp .say
 .bad:   mov si, wrong
-.say:   call print
+.say:   call serial_print
 .stop:  hlt
         jmp .stop
 
-print:  lodsb
-        test al, al
-        jz .end
-        mov ah, al
-        mov dx, COM1 + 5
-.busy:  in al, dx
-        test al, 0x20
-        jz .busy
-        mov al, ah
-        mov dx, COM1
-        out dx, al
-        jmp print
-.end:   ret
+%include "serial.inc"
 
 drive   db 0
 booted  db "FLOPPY-BOOTED", 13, 10, 0

@@ -5,7 +5,6 @@
 
         bits 16
         org 0x7c00
-COM1    equ 0x3f8
 INFO    equ 0x5000                      ; segments: what VBE says,
 RAMP    equ 0x6000                      ; and a line of pixels
 SECTORS equ 48
@@ -47,11 +46,12 @@ SECTORS equ 48
         int 0x13
         jnc main
         mov al, '!'
-        call put
+        call serial_put
         hlt
 packet: db 16, 0
         dw SECTORS, main, 0
         dq 1
+%include "serial.inc"
         times 510 - ($ - $$) db 0
         dw 0xaa55
 
@@ -61,24 +61,7 @@ main:   xor ax, ax                      ; begun here where nobody boots
         mov ss, ax
         mov sp, 0x7c00
         cld
-        mov dx, COM1 + 3                ; 115200 8n1, FIFO on
-        mov al, 0x80
-        out dx, al
-        mov dl, 0xf8
-        mov al, 1
-        out dx, al
-        inc dx
-        dec ax
-        out dx, al
-        mov dl, 0xfb
-        mov al, 3
-        out dx, al
-        dec dx
-        mov al, 7
-        out dx, al
-        mov dl, 0xfc
-        mov al, 3
-        out dx, al
+        call serial_open
         call texts
         call graphics
         call vbe
@@ -90,44 +73,19 @@ main:   xor ax, ax                      ; begun here where nobody boots
 
 ; ---- talking ----
 
-put:    push dx
-        push ax
-        mov dx, COM1 + 5
-.wait:  in al, dx
-        test al, 0x20
-        jz .wait
-        pop ax
-        mov dl, 0xf8
-        out dx, al
-        pop dx
-        ret
-
-print:  lodsb                           ; ds:si
-        test al, al
-        jz .end
-        call put
-        jmp print
-.end:   ret
-
 show_it:
         xor ax, ax
         mov ds, ax
         mov es, ax
         pop bx                          ; the name follows the call
         mov si, word_show
-        call print
+        call serial_print
         mov si, bx
-        call print
+        call serial_print
         push si
 go_on:  mov si, line_end
-        call print
-.wait:  mov dx, COM1 + 5
-        in al, dx
-        test al, 1
-        jz .wait
-        mov dl, 0xf8
-        in al, dx
-        ret
+        call serial_print
+        jmp serial_get
 
 ; ax in decimal; al in hexadecimal
 put_number:
@@ -140,7 +98,7 @@ put_number:
         call put_number
 .last:  pop ax
         add al, '0'
-        jmp put
+        jmp serial_put
 put_hex:
         push ax
         shr al, 4
@@ -150,7 +108,7 @@ put_hex:
 .one:   cmp al, 10
         sbb al, 0x69
         das
-        jmp put
+        jmp serial_put
 
 word_show: db "SHOW ", 0
 line_end: db 13, 10, 0

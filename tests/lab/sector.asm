@@ -7,7 +7,6 @@
 
         bits 16
         org 0x7c00
-COM1    equ 0x3f8
 
 start:  xor ax, ax
         mov ds, ax
@@ -16,33 +15,11 @@ start:  xor ax, ax
         mov sp, 0x7c00
         mov [drive], dl
         cld
-        mov dx, COM1 + 3                ; 115200 8n1, FIFO on
-        mov al, 0x80
-        out dx, al
-        mov dl, 0xf8
-        mov al, 1
-        out dx, al
-        inc dx
-        dec ax
-        out dx, al
-        mov dl, 0xfb
-        mov al, 3
-        out dx, al
-        dec dx
-        mov al, 7
-        out dx, al
-        mov dl, 0xfc
-        mov al, 3
-        out dx, al
+        call serial_open
 
 hello:  mov si, ready
-        call print
-next:   mov dx, COM1 + 5
-        in al, dx
-        test al, 1
-        jz next
-        mov dl, 0xf8
-        in al, dx
+        call serial_print
+next:   call serial_get
         cmp al, 10
         je next
         mov [letter], al
@@ -71,19 +48,9 @@ next:   mov dx, COM1 + 5
         jmp next
 
 answer: mov si, done
-print:  lodsb
-        test al, al
-        jz .end
-        mov ah, al
-        mov dx, COM1 + 5
-.wait:  in al, dx
-        test al, 0x20
-        jz .wait
-        mov dl, 0xf8
-        mov al, ah
-        out dx, al
-        jmp print
-.end:   ret
+        jmp serial_print
+
+%include "serial.inc"
 
 triple: lidt [nothing]
         int3

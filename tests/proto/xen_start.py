@@ -27,6 +27,8 @@ LOOPS = 'moves element by element, however many'
 NO_HANDLER = 'may have no signal handler yet just after it wrote "running"'
 QEMU_DIFFERS = {
     'form name with commas': 'parses the name as options; libxl does not double commas',
+    'form monitor of no size': 'takes it for its default',
+    'form monitor too large': 'cuts it in its EDID',
     'form vnc unix, unused': 'refuses to=99 with a unix socket',
     'form vnc password': 'Debian builds it without DES',
     'signals_end_it': NO_HANDLER,
@@ -96,6 +98,12 @@ FORMS = {
     'vga cirrus': (MAY_REFUSE, base(vga='cirrus')),
     'vga qxl': (MAY_REFUSE, base(vga='qxl', videoram=128)),
     'videoram 32': (RUNS, base(videoram=32)),
+    'videoram 256': (RUNS, base(videoram=256)),
+    'videoram 48': (REFUSED, base(videoram=48)),
+    'monitor': (RUNS, base(device_model_args_hvm=['-global', 'VGA.xres=1920',
+                                                  '-global', 'VGA.yres=1080'])),
+    'monitor of no size': (REFUSED, base(device_model_args_hvm=['-global', 'VGA.xres=0'])),
+    'monitor too large': (REFUSED, base(device_model_args_hvm=['-global', 'VGA.yres=4096'])),
     'boot cda': (RUNS, base(boot='cda')),
     'boot n': (RUNS, base(boot='n')),
     'boot odd': (MAY_REFUSE, base(boot='z')),

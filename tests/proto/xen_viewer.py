@@ -9,6 +9,7 @@ The viewer (tests/bench/rfb) takes CopyRect, unpacks by zlib, and never asks for
 at first.
 """
 import os
+import time
 
 from harness import Started, base, expect, main, test
 from qmp_client import Qmp
@@ -81,6 +82,35 @@ def test_modes():
             s('screen', 'text')
             s('out', 0x3d4, 2, 0x200a)
             play(s, v, 'text again', ('console', 10, 100))
+
+
+def tracked(s):
+    return s('counts').get('dm_track_dirty_vram', 0)
+
+
+@test
+def test_video_memory_is_tracked_while_somebody_looks():
+    """And less often the longer nothing has changed: 60 times a second, 20 after 500 ms, 10 after 3 s."""
+    with started() as s:
+        s('running')
+        s('screen', 'vbe', 640, 480)
+        before = tracked(s)
+        s('frames', 10, 100)
+        expect(tracked(s) == before, 'video memory is tracked while nobody looks')
+        with rig.Viewer(s.disk + '.vnc') as v:
+            v('watch', 0.5)
+            expect(tracked(s) > before, 'a viewer has Xen not asked')
+            v('watch', 3.5)
+            before = tracked(s)
+            v('watch', 2)
+            expect(0 < tracked(s) - before <= 21, '%d times in 2 s at rest' % (tracked(s) - before))
+        deadline = time.monotonic() + 10
+        with Qmp(s.stat_path) as q:
+            while q.command('query-vnc')['clients']:
+                expect(time.monotonic() < deadline, 'the viewer does not go')
+        before = tracked(s)
+        s('frames', 10, 100)
+        expect(tracked(s) == before, 'video memory is tracked after the viewer has gone')
 
 
 @test

@@ -594,6 +594,49 @@ static void hextile_tiles(void **state) {
     assert_int_equal(rfb.out.len, 0);
 }
 
+/* Any text of two colours, dense or not, comes as it is; one with a third colour anywhere as
+ * pixels. */
+static void hextile_of_two_colours(void **state) {
+    enum { N = 256 };
+    (void)state;
+    enter();
+    screen.width = screen.height = 16;
+    rfb_resized(&rfb);
+    rfb.told_w = rfb.told_h = 16;
+    FEED(2, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0);
+    uint32_t random = 1;
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            random = random * 1664525 + 1013904223;
+            pixels[i] = random >> 28 <= round % 15 ? 0x102030 : 0x0000ff;
+        }
+        pixels[random >> 24] ^= 0x1020cf; /* at least one of each */
+        bool third = round % 4 == 3;
+        if (third)
+            pixels[round] = 0xff0000;
+        FEED(3, 0, 0, 0, 0, 0, 0, 16, 0, 16);
+        rfb_update(&rfb);
+        EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 16, 0, 16, 0, 0, 0, 5);
+        const uint8_t *p = rfb.out.bytes;
+        uint32_t got[N];
+        if (third) {
+            EXPECT(1);
+            memcpy(got, p, sizeof(got));
+        } else {
+            assert_int_equal(p[0], 0x0e);
+            for (unsigned i = 0; i < N; i++)
+                got[i] = load_le32(p + 1);
+            for (unsigned i = 0; i < p[9]; i++) {
+                const uint8_t *run = p + 10 + 2 * i;
+                for (unsigned x = run[0] >> 4; x <= (run[0] >> 4) + (run[1] >> 4); x++)
+                    got[(run[0] & 15) * 16 + x] = load_le32(p + 5);
+            }
+        }
+        assert_memory_equal(got, pixels, sizeof(got));
+        rfb.out.len = 0;
+    }
+}
+
 static void sizes(void **state) {
     (void)state;
     enter();
@@ -751,11 +794,10 @@ int main(void) {
         T(vencrypt), T(vencrypt_refusals),
         cmocka_unit_test(keys_and_releases), T(layouts), T(other_levels),
         cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
-        T(pixel_formats), T(hextile_tiles), T(sizes), T(lights_of_the_keyboard),
-        T(caps_lock_differs), T(num_lock_differs), T(cursors), T(clipboards_are_skipped),
-        cmocka_unit_test(scrolls_are_found), T(scrolls_are_copies),
-        T(pixel_formats), T(colours_of_bytes),
-        T(hextile_tiles), T(sizes), T(clipboards_are_skipped),
+        T(pixel_formats), T(hextile_tiles), T(hextile_of_two_colours), T(sizes),
+        T(lights_of_the_keyboard), T(caps_lock_differs), T(num_lock_differs), T(cursors),
+        cmocka_unit_test(scrolls_are_found), T(scrolls_are_copies), T(colours_of_bytes),
+        T(clipboards_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
 /*
  * A guest that changes modes, registers and the place of its video memory between any two accesses
  * while a viewer looks: whatever it does, what the viewer has is what drawing everything afresh
- * gives. HVMDM_SEED repeats a run. The linear framebuffer is written only in modes that have one:
- * vga_screen.c says why.
+ * gives. HVMDM_SEED repeats a run. The linear framebuffer is not written in text modes, where a
+ * write may be to a font: see vga_screen.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,10 +95,13 @@ static void move_memory(struct board *b) {
               b->lfb ? PCI_CMD_IO | PCI_CMD_MEM : (uint32_t)PCI_CMD_IO);
 }
 
-static bool has_framebuffer(struct board *b) {
+static bool framebuffer_shows(struct board *b) {
     struct fixture *fx = &b->fx;
     if (!b->lfb)
         return false;
+    out8(fx, 0x3ce, 6);
+    if (in8(fx, 0x3cf) & 1) /* graphics */
+        return true;
     out16(fx, 0x1ce, 4);
     if (!b->cirrus)
         return in16(fx, 0x1cf) & 1;
@@ -134,7 +137,7 @@ static void one_access(struct board *b) {
         break;
     case 7:
     case 8:
-        if (has_framebuffer(b))
+        if (framebuffer_shows(b))
             mem_write(fx, b->lfb + (dice(b, VRAM) & ~3u), 4, val * 0x10003u);
         break;
     default:

@@ -14,6 +14,7 @@
 #include "core/bits.h"
 #include "fixture.h"
 #include "vga_modes.h"
+#include "video/edid.h"
 #include "video/stdvga.h"
 
 enum { DEVFN = 0x10, LFB = 0xf0000000, MMIO = 0xf8000000, VRAM = 16 << 20 };
@@ -699,6 +700,24 @@ static void framebuffer_writes_are_found(void **state) {
     display_watch(b->display, false);
 }
 
+/* The VGA's memory is the framebuffer's first 256 KiB, four planes side by side. */
+static void framebuffer_writes_are_found_in_vga_modes(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    vga_set(fx, &mode_12);
+    display_watch(b->display, true);
+    refresh(b, false);
+    refresh(b, false);
+    b->display->dirty_top = b->display->dirty_bottom = 0;
+    refresh(b, false);
+    assert_int_equal(b->display->dirty_bottom, 0);
+    mem_write(fx, LFB + (80 * 300 + 5) * 4 + 2, 1, 0x80); /* plane 2: red */
+    refresh(b, false);
+    assert_in_range(300, b->display->dirty_top, b->display->dirty_bottom - 1);
+    assert_int_equal(pixel(b, 40, 300), RED);
+    display_watch(b->display, false);
+}
+
 /* ---- PCI ---- */
 
 static void registers_in_memory(void **state) {
@@ -718,20 +737,30 @@ static void registers_in_memory(void **state) {
     assert_int_equal(mem_read(fx, MMIO + 0x604, 4), 0xbebebebe);
 }
 
-static void edid_is_well_formed(void **state) {
-    struct fixture *fx = &((struct board *)*state)->fx;
-    uint8_t sum = 0, edid[128];
-    for (unsigned i = 0; i < 128; i++) {
-        edid[i] = (uint8_t)mem_read(fx, MMIO + i, 1);
+/* What says that the monitor likes width x height best, 60 times a second. */
+static void check_edid(const uint8_t edid[128], unsigned width, unsigned height) {
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < 128; i++)
         sum = (uint8_t)(sum + edid[i]);
-    }
     assert_int_equal(sum, 0);
     assert_int_equal(load_be64(edid), 0x00ffffffffffff00);
-    assert_int_equal(edid[54 + 2] | (edid[54 + 4] >> 4) << 8, 1280);
-    assert_int_equal(edid[54 + 5] | (edid[54 + 7] >> 4) << 8, 800);
+    assert_int_equal(edid[54 + 2] | (edid[54 + 4] >> 4) << 8, width);
+    assert_int_equal(edid[54 + 5] | (edid[54 + 7] >> 4) << 8, height);
     /* the clock, in 10 kHz, over all pixels is 60 Hz within 1 */
-    unsigned all = (1280u + edid[54 + 3]) * (800u + edid[54 + 6]);
+    unsigned all = (width + edid[54 + 3]) * (height + edid[54 + 6]);
     assert_in_range(load_le16(edid + 54) * 10000u / all, 59, 60);
+}
+
+static void edid_is_well_formed(void **state) {
+    struct fixture *fx = &((struct board *)*state)->fx;
+    uint8_t edid[128];
+    for (unsigned i = 0; i < 128; i++)
+        edid[i] = (uint8_t)mem_read(fx, MMIO + i, 1);
+    check_edid(edid, 1280, 800);
+    edid_make(edid, 1920, 1080);
+    check_edid(edid, 1920, 1080);
+    edid_make(edid, 3840, 2160);
+    check_edid(edid, 3840, 2160);
 }
 
 static void memory_of_a_wrong_size_is_refused(void **state) {
@@ -756,7 +785,8 @@ int main(void) {
         T(mode_13_and_unchained), T(bulk_and_single_agree), T(vbe_identifies_itself),
         T(vbe_pixels), T(vbe_memory_is_the_surface), T(blinking_is_told_apart),
         T(vbe_banks_and_clearing), T(vbe_panning_stays_inside), T(vbe_planar),
-        T(dac_of_eight_bits), T(framebuffer_writes_are_found), T(registers_in_memory),
+        T(dac_of_eight_bits), T(framebuffer_writes_are_found),
+        T(framebuffer_writes_are_found_in_vga_modes), T(registers_in_memory),
         T(edid_is_well_formed), T(memory_of_a_wrong_size_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,7 +221,7 @@ def _sector_image(name):
     """A boot-sector guest out of tests/lab/NAME.asm, padded to a megabyte."""
     folder = TOP / "tests" / "lab"
     source = folder / f"{name}.asm"
-    parts = sorted(folder.glob(f"{name}_*.inc"))
+    parts = sorted(folder.glob("*.inc"))
 
     def make(path):
         run("nasm", "-f", "bin", "-I", f"{folder}/", "-o", path, source)
@@ -237,7 +237,8 @@ def _golden_modes():
     player = TOP / "build" / "tests" / "play_modes"
     if not player.is_file():
         raise Trouble(f"{player} is missing: build it first")
-    inputs = [player, tests / "golden" / "modes.py", *sorted((tests / "lab").glob("modes*"))]
+    inputs = [player, tests / "golden" / "modes.py", tests / "lab" / "modes.asm",
+              *sorted((tests / "lab").glob("*.inc"))]
 
     def make(path):
         run("python3", tests / "golden" / "modes.py", "--player", player, "--list", path)
