@@ -46,6 +46,7 @@ struct hid {
     uint8_t head, count;
     struct hid_report queue[QUEUE];
     bool repeat;           /* the idle time is over: the same report again */
+    bool asked;            /* somebody has asked for reports since it was configured */
     struct timer idle_timer;
     /* wires and derived */
     enum hid_kind kind;
@@ -64,7 +65,7 @@ static const struct field hid_fields[] = {
     F(struct hid, idle), F(struct hid, leds), F_STRUCT(struct hid, now, report_fields),
     F(struct hid, news), F_ARRAY(struct hid, held), F(struct hid, told),
     F_MAX(struct hid, head, QUEUE - 1), F_MAX(struct hid, count, QUEUE),
-    F_STRUCTS(struct hid, queue, report_fields), F(struct hid, repeat),
+    F_STRUCTS(struct hid, queue, report_fields), F(struct hid, repeat), F(struct hid, asked),
     F_TIMER(struct hid, idle_timer), F_END
 };
 
@@ -235,12 +236,22 @@ static void fetch(struct hid *h, uint8_t bytes[REPORT_MAX], unsigned *n) {
     h->count--;
 }
 
+/* Being configured is not enough: Linux' core does that without a driver for HID. People's keys and
+ * motion go on to the PS/2 devices until somebody here wants them. */
+static void listen(struct hid *h, bool on) {
+    if (h->asked == on)
+        return;
+    h->asked = on;
+    input_enable(h->input, &h->sink, on);
+}
+
 static enum usb_result hid_data(struct usb_device *dev, struct usb_transfer *t) {
     struct hid *h = (struct hid *)dev;
     uint8_t bytes[REPORT_MAX];
     unsigned n;
     if (t->ep != ENDPOINT || t->pid != USB_IN)
         return USB_STALL;
+    listen(h, true);
     if (!h->count && !h->repeat) {
         if (h->idle && !timer_is_on(&h->idle_timer))
             timer_after(&h->idle_timer, h->idle * IDLE_UNIT_MS * NS_PER_MS);
@@ -346,13 +357,12 @@ static void forget(struct hid *h) {
     memset(h->queue, 0, sizeof(h->queue));
     h->told = h->head = h->count = 0;
     timer_off(&h->idle_timer);
+    listen(h, false);
 }
 
 static void hid_configured(struct usb_device *dev) {
-    struct hid *h = (struct hid *)dev;
     if (!dev->configuration)
-        forget(h);
-    input_enable(h->input, &h->sink, dev->configuration);
+        forget((struct hid *)dev);
 }
 
 static void hid_bus_reset(struct usb_device *dev) {
@@ -360,7 +370,6 @@ static void hid_bus_reset(struct usb_device *dev) {
     h->protocol = PROTOCOL_REPORT;
     h->idle = h->leds = 0;
     forget(h);
-    input_enable(h->input, &h->sink, false);
 }
 
 static void hid_reset(void *dev) {
@@ -395,7 +404,7 @@ static bool hid_loaded(void *dev, char *why, size_t why_len) {
         return false;
     }
     timer_restore(&h->idle_timer);
-    input_enable(h->input, &h->sink, h->usb.configuration);
+    input_enable(h->input, &h->sink, h->asked);
     return usb_loaded(&h->usb, why, why_len);
 }
 
@@ -432,6 +441,7 @@ struct usb_device *hid_new(const struct hid_pins *pins) {
                                   .sync = keyboard ? NULL : pointer_sync,
                                   .leds = keyboard ? leds : NULL};
     input_add(h->input, &h->sink);
+    input_enable(h->input, &h->sink, false);
     hid_reset(h);
     return &h->usb;
 }

@@ -5,7 +5,9 @@
 #include "input.h"
 
 #include <stddef.h>
+#include <string.h>
 
+#include "bits.h"
 #include "mem.h"
 
 struct input {
@@ -31,6 +33,7 @@ static void unlink_sink(struct input *input, struct input_sink *sink) {
 void input_add(struct input *input, struct input_sink *sink) {
     sink->enabled = true;
     sink->touched = false;
+    memset(sink->held, 0, sizeof(sink->held));
     sink->next = input->head;
     input->head = sink;
 }
@@ -54,7 +57,30 @@ static struct input_sink *find(const struct input *input, unsigned kinds) {
     return NULL;
 }
 
+static void deliver(struct input_sink *sink, const struct input_event *event) {
+    sink->event(sink->dev, event);
+    sink->touched = true;
+}
+
+/* A device that is enabled while a key is down would have only its way up, and the one before it
+ * the key down for ever. False: it is down nowhere. */
+static bool let_go(struct input *input, const struct input_event *event) {
+    bool held = false;
+    for (struct input_sink *s = input->head; s; s = s->next) {
+        if (!s->enabled || !bitmap_get(s->held, event->code))
+            continue;
+        bitmap_clear(s->held, event->code);
+        deliver(s, event);
+        held = true;
+    }
+    return held;
+}
+
 void input_send(struct input *input, const struct input_event *event) {
+    bool is_key = (event->kind == INPUT_KEY || event->kind == INPUT_BUTTON) &&
+                  event->code < INPUT_CODES;
+    if (is_key && !event->value && let_go(input, event))
+        return;
     unsigned kinds = 1u << event->kind;
     /* A click belongs where the pointer moves: to the pointer enabled last, of either kind. */
     if (event->kind == INPUT_BUTTON || (event->kind == INPUT_REL && event->code == INPUT_WHEEL))
@@ -62,8 +88,9 @@ void input_send(struct input *input, const struct input_event *event) {
     struct input_sink *sink = find(input, kinds);
     if (!sink)
         return;
-    sink->event(sink->dev, event);
-    sink->touched = true;
+    if (is_key && event->value)
+        bitmap_set(sink->held, event->code);
+    deliver(sink, event);
 }
 
 void input_sync(struct input *input) {

@@ -2,7 +2,7 @@
 /*
  * Keys and pointers from people to chips. Codes are those of Linux's input-event-codes.h (KEY_*,
  * BTN_*), which are also what PV keyboards speak. Each event goes to the sink of its kind that was
- * enabled last. One thread.
+ * enabled last; what goes up, where it went down. One thread.
  */
 #ifndef CORE_INPUT_H
 #define CORE_INPUT_H
@@ -17,7 +17,7 @@ enum input_kind {
     INPUT_ABS,    /* code 0 x, 1 y; value 0 to INPUT_ABS_MAX across the screen */
 };
 
-enum { INPUT_X, INPUT_Y, INPUT_WHEEL, INPUT_ABS_MAX = 0x7fff };
+enum { INPUT_X, INPUT_Y, INPUT_WHEEL, INPUT_ABS_MAX = 0x7fff, INPUT_CODES = 0x300 };
 
 /* Lights of a keyboard, as the PS/2's command EDh has them. */
 enum { INPUT_LED_SCROLL = 1, INPUT_LED_NUM = 2, INPUT_LED_CAPS = 4 };
@@ -37,6 +37,7 @@ struct input_sink {
     unsigned (*leds)(void *dev); /* INPUT_LED_* that are on; NULL: there are none */
     /* the router's own */
     struct input_sink *next;
+    uint64_t held[INPUT_CODES / 64]; /* KEY_* and BTN_* that went down here */
     bool enabled, touched;
 };
 

@@ -248,6 +248,7 @@ def test_two_devices(q, seen):
     seen['product'] = u.control(0, 0x80, 6, 0x100, 0, 18)[8:12]
     u.configure(7)
     u.control(7, 0x21, 0x0a, 0, 0, 0)
+    u.submit((IN, 7, 1, 8, DATA)) # ours takes keys only once it has been asked for them
     q.qmp('send-key', keys=[{'type': 'qcode', 'data': 'shift'}, {'type': 'qcode', 'data': 'a'}])
     reports = []
     for _ in range(4):
@@ -385,6 +386,7 @@ def test_hot_plug(q, seen):
         u.start()
         u.reset_port()
         u.configure()
+        u.submit((IN, 5, 1, 8, DATA))
         move(q, 5, 6)
         u.submit((IN, 5, 1, 8, DATA))
         expect(q.memread(DATA, 6).hex(), '000500060000', 'the new tablet works')
@@ -681,6 +683,10 @@ def test_xhci_tablet(q, seen):
     expect(x.control(slot, 0, 9, 1, 0, 0), b'', 'SET_CONFIGURATION')
     expect(x.configure(slot, (3, 7, 8)), 1, 'Configure Endpoint')
     x.control(slot, 0x21, 0x0a, 0, 0, 0)
+    x.queue(slot, 3, Xhci.DATA, 8, 1 << 10 | 0x24)
+    x.write(0x2000 + 4 * slot, 3)
+    move(q, 1, 2) # ours takes positions only once it has been asked for them
+    x.wait(32)
     move(q, 0x1234, 0x5678)
     seen['report'] = x.transfer(slot, 3, Xhci.DATA, 8)[:2], q.memread(Xhci.DATA, 6)
     at = x.queue(slot, 3, Xhci.DATA, 8, 1 << 10 | 0x24)

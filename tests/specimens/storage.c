@@ -16,21 +16,14 @@
 
 #include "core/bits.h"
 #include "fixture.h"
-#include "uhci_rig.h"
 #include "usb/storage.h"
+#include "usb_rig.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, TDS = 0x3000, CBW = 0x4000, CSW = 0x4100, DATA = 0x5000 };
 enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
 enum { CTRL = 1u << 23 | 3u << 27, CTRL_IOC = 1u << 24 };
 enum { PID_IN = 0x69, PID_OUT = 0xe1, PID_SETUP = 0x2d };
 enum { EP_IN = 1, EP_OUT = 2, DISK = 64 << 10, PACKETS_AT = 4 /* the first of their TDs */ };
-
-struct rig {
-    struct uhci *uhci;
-    struct usb_device *disk;
-};
-
-static struct field rig_fields[3];
 
 static const struct {
     uint8_t address, setup[8];
@@ -110,18 +103,12 @@ static void packets(struct fixture *fx, uint16_t base, unsigned n) {
     go(fx, base, PACKETS_AT);
 }
 
-static void replug(struct usb_device *dev) {
-    struct usb_port *port = dev->port;
-    usb_detach(dev);
-    usb_attach(port, dev);
-}
-
 static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
-    struct rig *rig = dev;
-    uint64_t bar = pci_bar_address(uhci_function(rig->uhci), 4);
+    struct usb_rig *rig = dev;
+    uint64_t bar = uhci_rig_base(rig);
     uint16_t base = (uint16_t)bar;
     if (what == 8)
-        replug(rig->disk);
+        usb_rig_replug(rig, 0);
     if (bar == UINT64_MAX)
         return;
     if (what >= 0x80) {
@@ -140,48 +127,15 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
     }
 }
 
-static void rig_reset(void *dev) {
-    struct rig *rig = dev;
-    uhci_device.reset(rig->uhci);
-    usb_storage_device.reset(rig->disk);
-}
-
-static bool rig_idle(void *dev) {
-    struct rig *rig = dev;
-    return uhci_device.idle(rig->uhci) && usb_storage_device.idle(rig->disk);
-}
-
-static void rig_free(void *dev) {
-    struct rig *rig = dev;
-    usb_storage_device.free(rig->disk);
-    uhci_device.free(rig->uhci);
-    free(rig);
-}
-
-static bool rig_loaded(void *dev, char *why, size_t why_len) {
-    struct rig *rig = dev;
-    return uhci_device.state->loaded(rig->uhci, why, why_len) &&
-           usb_storage_device.state->loaded(rig->disk, why, why_len);
-}
-
-static const struct state rig_state = {"usb-storage-rig", 1, rig_fields, rig_loaded};
-
-static const struct device_ops rig_device = {
-    .name = "usb-storage-rig", .state = &rig_state, .reset = rig_reset, .idle = rig_idle,
-    .free = rig_free};
+USB_RIG(rig, "usb-storage-rig", usb_rig_reset, usb_rig_idle)
 
 static void *build_rig(struct fixture *fx) {
-    const struct field fields[] = {
-        F_BEHIND(struct rig, uhci, uhci_device.state->fields),
-        F_BEHIND(struct rig, disk, usb_storage_device.state->fields), F_END};
-    for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
-        rig_fields[i] = fields[i];
-    struct rig *rig = calloc(1, sizeof(*rig));
-    rig->uhci = uhci_rig_new(fx);
-    rig->disk = storage_new(&(struct storage_pins){
+    struct usb_rig *rig = calloc(1, sizeof(*rig));
+    struct uhci *uhci = uhci_rig_new(rig, fx);
+    rig->dev[0] = storage_new(&(struct storage_pins){
         .block = fixture_block(fx, DISK, false), .removable = true});
-    usb_attach(&uhci_ports(rig->uhci)[0], rig->disk);
-    rig_reset(rig);
+    usb_attach(&uhci_ports(uhci)[0], rig->dev[0]);
+    usb_rig_begin(rig, rig_fields);
     return rig;
 }
 

@@ -17,23 +17,16 @@
 #include "core/bits.h"
 #include "core/mem.h"
 #include "fixture.h"
-#include "uhci_rig.h"
 #include "usb/hid.h"
 #include "usb/hub.h"
+#include "usb_rig.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, TDS = 0x3000, SETUP_AT = 0x4000, DATA = 0x5000 };
 enum { LINK_END = 1, LINK_QH = 2, LINK_DEPTH = 4 };
 enum { CTRL = 1u << 23 | 3u << 27 | 1u << 29, CTRL_IOC = 1u << 24 };
 enum { PID_IN = 0x69, PID_OUT = 0xe1, PID_SETUP = 0x2d };
 
-struct rig {
-    struct uhci *uhci;
-    struct usb_device *hub, *tablet, *keyboard, *mouse;
-    struct fixture *fx;
-};
-
-/* Filled in once: the parts' tables are the chips' own. */
-static struct field rig_fields[6];
+enum { HUB, TABLET, KEYBOARD, MOUSE };
 
 static const struct {
     uint8_t address, setup[8];
@@ -120,21 +113,15 @@ static void people(struct fixture *fx, uint8_t what) {
         input_sync(fx->input);
 }
 
-static void replug(struct usb_device *dev) {
-    struct usb_port *port = dev->port;
-    usb_detach(dev);
-    usb_attach(port, dev);
-}
-
 static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
-    struct rig *rig = dev;
-    uint64_t base = pci_bar_address(uhci_function(rig->uhci), 4);
+    struct usb_rig *rig = dev;
+    uint64_t base = uhci_rig_base(rig);
     if (what < 0x40)
         people(fx, what);
     else if (what == 0x43)
-        replug(rig->tablet);
+        usb_rig_replug(rig, TABLET);
     else if (what == 0x44)
-        replug(rig->keyboard);
+        usb_rig_replug(rig, KEYBOARD);
     else if (base == UINT64_MAX)
         return;
     else if (what == 0x40)
@@ -147,68 +134,24 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
 
 /* ---- the rig as one chip ---- */
 
-static void rig_reset(void *dev) {
-    struct rig *rig = dev;
-    struct usb_device *const devices[] = {rig->hub, rig->tablet, rig->keyboard, rig->mouse};
-    uhci_device.reset(rig->uhci);
-    for (unsigned i = 0; i < ARRAY_LEN(devices); i++)
-        devices[i]->ops->chip->reset(devices[i]);
-}
-
-static bool rig_idle(void *dev) {
-    return uhci_device.idle(((struct rig *)dev)->uhci);
-}
-
-static void rig_free(void *dev) {
-    struct rig *rig = dev;
-    struct usb_device *const devices[] = {rig->mouse, rig->keyboard, rig->tablet, rig->hub};
-    for (unsigned i = 0; i < ARRAY_LEN(devices); i++)
-        devices[i]->ops->chip->free(devices[i]);
-    uhci_device.free(rig->uhci);
-    free(rig);
-}
-
-static bool rig_loaded(void *dev, char *why, size_t why_len) {
-    struct rig *rig = dev;
-    struct usb_device *const devices[] = {rig->hub, rig->tablet, rig->keyboard, rig->mouse};
-    bool good = uhci_device.state->loaded(rig->uhci, why, why_len);
-    for (unsigned i = 0; good && i < ARRAY_LEN(devices); i++)
-        good = devices[i]->ops->chip->state->loaded(devices[i], why, why_len);
-    return good;
-}
-
-static const struct state rig_state = {"uhci-rig", 1, rig_fields, rig_loaded};
-
-static const struct device_ops rig_device = {
-    .name = "uhci-rig", .state = &rig_state, .reset = rig_reset, .idle = rig_idle,
-    .free = rig_free};
+USB_RIG(rig, "uhci-rig", usb_rig_reset, usb_rig_idle)
 
 static struct usb_device *make(struct fixture *fx, enum hid_kind kind) {
     return hid_new(&(struct hid_pins){.kind = kind, .input = fx->input, .clock = fx->clock});
 }
 
 static void *build_rig(struct fixture *fx) {
-    const struct field fields[] = {
-        F_BEHIND(struct rig, uhci, uhci_device.state->fields),
-        F_BEHIND(struct rig, hub, usb_hub_device.state->fields),
-        F_BEHIND(struct rig, tablet, usb_tablet_device.state->fields),
-        F_BEHIND(struct rig, keyboard, usb_kbd_device.state->fields),
-        F_BEHIND(struct rig, mouse, usb_mouse_device.state->fields), F_END};
-    for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
-        rig_fields[i] = fields[i];
-    struct rig *rig = calloc(1, sizeof(*rig));
-    rig->fx = fx;
-    rig->uhci = uhci_rig_new(fx);
-    rig->tablet = make(fx, HID_TABLET);
-    rig->keyboard = make(fx, HID_KEYBOARD);
-    rig->mouse = make(fx, HID_MOUSE);
-    rig->hub = hub_new(NULL, NULL);
-    struct usb_port *ports = uhci_ports(rig->uhci);
-    usb_attach(&ports[0], rig->tablet);
-    usb_attach(&ports[1], rig->hub);
-    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.1"), rig->keyboard);
-    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.8"), rig->mouse);
-    rig_reset(rig);
+    struct usb_rig *rig = calloc(1, sizeof(*rig));
+    struct usb_port *ports = uhci_ports(uhci_rig_new(rig, fx));
+    rig->dev[HUB] = hub_new(NULL, NULL);
+    rig->dev[TABLET] = make(fx, HID_TABLET);
+    rig->dev[KEYBOARD] = make(fx, HID_KEYBOARD);
+    rig->dev[MOUSE] = make(fx, HID_MOUSE);
+    usb_attach(&ports[0], rig->dev[TABLET]);
+    usb_attach(&ports[1], rig->dev[HUB]);
+    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.1"), rig->dev[KEYBOARD]);
+    usb_attach(usb_find_port(ports, UHCI_PORTS, "2.8"), rig->dev[MOUSE]);
+    usb_rig_begin(rig, rig_fields);
     return rig;
 }
 

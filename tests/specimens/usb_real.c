@@ -17,8 +17,8 @@
 #include "core/bits.h"
 #include "fixture.h"
 #include "fixture_real.h"
-#include "uhci_rig.h"
 #include "usb/real.h"
+#include "usb_rig.h"
 
 enum { FRAMES = 0x1000, QH = 0x2000, CONTROL_QH = QH + 16, TDS = 0x3000, SETUP_AT = 0x4000,
        RUN_TDS = 0x4800, DATA = 0x5000, RUN_DATA = 0x6000 };
@@ -27,12 +27,9 @@ enum { CTRL = 1u << 23 | 3u << 27, SPD = 1u << 29, CTRL_IOC = 1u << 24 };
 enum { PID_IN = 0x69, PID_OUT = 0xe1, PID_SETUP = 0x2d, RUN = 9 };
 
 struct rig {
-    struct uhci *uhci;
-    struct usb_device *dev;
+    struct usb_rig usb;
     struct real_fake fake;
 };
-
-static struct field rig_fields[3];
 
 static const uint8_t requests[64][8] = {
     {0, 9, 1}, {0, 9, 2}, {0, 9, 0}, {0, 9, 7}, {0, 9, 1, 1}, {1, 11, 1, 0, 1}, {1, 11, 0, 0, 1},
@@ -108,20 +105,15 @@ static bool answer(struct real_fake *fake, enum real_usb_result result, size_t l
     return false;
 }
 
-static void replug(struct usb_device *dev, struct usb_port *port) {
-    usb_detach(dev);
-    usb_attach(port, dev);
-}
-
 static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
     struct rig *rig = dev;
-    uint64_t bar = pci_bar_address(uhci_function(rig->uhci), 4);
+    uint64_t bar = uhci_rig_base(&rig->usb);
     uint16_t base = (uint16_t)bar;
     if (what < 0x40) {
         unsigned len = what >> 2;
         answer(&rig->fake, (enum real_usb_result)(what & 3), len == 15 ? 4096 : len * 8);
     } else if (what == 0x42) {
-        replug(rig->dev, uhci_ports(rig->uhci));
+        usb_rig_replug(&rig->usb, 0);
     } else if (bar == UINT64_MAX) {
         return;
     } else if (what == 0x40) {
@@ -144,8 +136,7 @@ static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
 
 static void rig_reset(void *dev) {
     struct rig *rig = dev;
-    uhci_device.reset(rig->uhci);
-    usb_real_device.reset(rig->dev);
+    usb_rig_reset(rig);
     while (answer(&rig->fake, REAL_OK, 0)) /* the reset of the real device */
         ;
 }
@@ -155,39 +146,18 @@ static bool rig_idle(void *dev) {
     struct rig *rig = dev;
     for (unsigned i = 0; i < REAL_STARTED; i++)
         answer(&rig->fake, REAL_ERROR, 0);
-    return uhci_device.idle(rig->uhci) && usb_real_device.idle(rig->dev);
+    return usb_rig_idle(rig);
 }
 
-static void rig_free(void *dev) {
-    struct rig *rig = dev;
-    usb_real_device.free(rig->dev);
-    uhci_device.free(rig->uhci);
-    free(rig);
-}
-
-static bool rig_loaded(void *dev, char *why, size_t why_len) {
-    struct rig *rig = dev;
-    return uhci_device.state->loaded(rig->uhci, why, why_len) &&
-           usb_real_device.state->loaded(rig->dev, why, why_len);
-}
-
-static const struct state rig_state = {"usb-host-rig", 1, rig_fields, rig_loaded};
-
-static const struct device_ops rig_device = {
-    .name = "usb-host-rig", .state = &rig_state, .reset = rig_reset, .idle = rig_idle,
-    .free = rig_free};
+USB_RIG(rig, "usb-host-rig", rig_reset, rig_idle)
 
 static void *build_rig(struct fixture *fx) {
-    const struct field fields[] = {
-        F_BEHIND(struct rig, uhci, uhci_device.state->fields),
-        F_BEHIND(struct rig, dev, usb_real_device.state->fields), F_END};
-    for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
-        rig_fields[i] = fields[i];
     struct rig *rig = calloc(1, sizeof(*rig));
-    rig->uhci = uhci_rig_new(fx);
+    struct uhci *uhci = uhci_rig_new(&rig->usb, fx);
     real_fake_init(&rig->fake, USB_FULL);
-    rig->dev = real_new(&(struct real_pins){.real = &rig->fake.real});
-    usb_attach(&uhci_ports(rig->uhci)[0], rig->dev);
+    rig->usb.dev[0] = real_new(&(struct real_pins){.real = &rig->fake.real});
+    usb_attach(&uhci_ports(uhci)[0], rig->usb.dev[0]);
+    usb_rig_begin(&rig->usb, rig_fields);
     rig_reset(rig);
     return rig;
 }

@@ -26,16 +26,12 @@
 #include "usb/hub.h"
 #include "usb/storage.h"
 #include "usb/xhci.h"
+#include "usb_rig.h"
 
 enum { DISK = 64 << 10, T = 10, CHAIN = 0x10, IOC = 0x20, IDT = 0x40, ISP = 4, BEI = 0x200 };
 enum { NORMAL = 1, EVENT_DATA = 7, NO_OP = 8 };
 
-struct rig {
-    struct xhci *xhci;
-    struct usb_device *dev[4]; /* tablet, hub, keyboard, disk */
-};
-
-static struct field rig_fields[6];
+enum { TABLET, HUB, KEYBOARD, STICK };
 
 static const struct {
     uint8_t slot, setup[8];
@@ -88,12 +84,6 @@ static void people(struct fixture *fx, uint8_t what) {
     input_send(fx->input, &events[what & 7]);
     if (!(what & 0x10))
         input_sync(fx->input);
-}
-
-static void replug(struct usb_device *dev) {
-    struct usb_port *port = dev->port;
-    usb_detach(dev);
-    usb_attach(port, dev);
 }
 
 /* ---- as a driver ---- */
@@ -191,78 +181,39 @@ static void drive(struct fixture *fx, uint64_t bar, uint8_t what) {
 }
 
 static void poke_rig(struct fixture *fx, void *dev, uint8_t what) {
-    struct rig *rig = dev;
-    uint64_t bar = pci_bar_address(xhci_function(rig->xhci), 0);
+    struct usb_rig *rig = dev;
+    uint64_t bar = pci_bar_address(xhci_function(rig->controller), 0);
     if (what < 0x20)
         people(fx, what);
     else if (what >= 0x29 && what <= 0x2b)
-        replug(rig->dev[what == 0x29 ? 0 : what == 0x2a ? 3 : 2]);
+        usb_rig_replug(rig, what == 0x29 ? TABLET : what == 0x2a ? STICK : KEYBOARD);
     else if (bar != UINT64_MAX)
         drive(fx, bar, what);
 }
 
 /* ---- the rig as one chip ---- */
 
-static void rig_reset(void *dev) {
-    struct rig *rig = dev;
-    xhci_device.reset(rig->xhci);
-    for (unsigned i = 0; i < 4; i++)
-        rig->dev[i]->ops->chip->reset(rig->dev[i]);
-}
-
-static bool rig_idle(void *dev) {
-    struct rig *rig = dev;
-    return xhci_device.idle(rig->xhci) && usb_storage_device.idle(rig->dev[3]);
-}
-
-static void rig_free(void *dev) {
-    struct rig *rig = dev;
-    for (unsigned i = 4; i--;)
-        rig->dev[i]->ops->chip->free(rig->dev[i]);
-    xhci_device.free(rig->xhci);
-    free(rig);
-}
-
-static bool rig_loaded(void *dev, char *why, size_t why_len) {
-    struct rig *rig = dev;
-    bool good = xhci_device.state->loaded(rig->xhci, why, why_len);
-    for (unsigned i = 0; good && i < 4; i++)
-        good = rig->dev[i]->ops->chip->state->loaded(rig->dev[i], why, why_len);
-    return good;
-}
-
-static const struct state rig_state = {"xhci-rig", 1, rig_fields, rig_loaded};
-
-static const struct device_ops rig_device = {
-    .name = "xhci-rig", .state = &rig_state, .reset = rig_reset, .idle = rig_idle,
-    .free = rig_free};
+USB_RIG(rig, "xhci-rig", usb_rig_reset, usb_rig_idle)
 
 static void *build_rig(struct fixture *fx) {
-    const struct field fields[] = {
-        F_BEHIND(struct rig, xhci, xhci_device.state->fields),
-        F_BEHIND(struct rig, dev[0], usb_tablet_device.state->fields),
-        F_BEHIND(struct rig, dev[1], usb_hub_device.state->fields),
-        F_BEHIND(struct rig, dev[2], usb_kbd_device.state->fields),
-        F_BEHIND(struct rig, dev[3], usb_storage_device.state->fields), F_END};
-    for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
-        rig_fields[i] = fields[i];
-    struct rig *rig = calloc(1, sizeof(*rig));
-    rig->xhci = xhci_new(&(struct xhci_pins){
+    struct usb_rig *rig = calloc(1, sizeof(*rig));
+    struct hid_pins hid = {.kind = HID_TABLET, .input = fx->input, .clock = fx->clock};
+    unsigned n;
+    rig->chip = &xhci_device;
+    rig->controller = xhci_new(&(struct xhci_pins){
         .pci = fx->pci, .io = fx->io, .clock = fx->clock, .devfn = 5 << 3, .nec = true, .usb2 = 4,
         .usb3 = 4});
-    struct hid_pins hid = {.kind = HID_TABLET, .input = fx->input, .clock = fx->clock};
-    rig->dev[0] = hid_new(&hid);
-    rig->dev[1] = hub_new(NULL, NULL);
+    rig->dev[TABLET] = hid_new(&hid);
+    rig->dev[HUB] = hub_new(NULL, NULL);
     hid.kind = HID_KEYBOARD;
-    rig->dev[2] = hid_new(&hid);
-    rig->dev[3] = storage_new(&(struct storage_pins){.block = fixture_block(fx, DISK, false)});
-    unsigned n;
-    struct usb_port *ports = xhci_ports(rig->xhci, &n);
-    usb_attach(&ports[0], rig->dev[0]);
-    usb_attach(&ports[1], rig->dev[1]);
-    usb_attach(usb_find_port(ports, n, "2.2"), rig->dev[2]);
-    usb_attach(&ports[2], rig->dev[3]);
-    rig_reset(rig);
+    rig->dev[KEYBOARD] = hid_new(&hid);
+    rig->dev[STICK] = storage_new(&(struct storage_pins){.block = fixture_block(fx, DISK, false)});
+    struct usb_port *ports = xhci_ports(rig->controller, &n);
+    usb_attach(&ports[0], rig->dev[TABLET]);
+    usb_attach(&ports[1], rig->dev[HUB]);
+    usb_attach(usb_find_port(ports, n, "2.2"), rig->dev[KEYBOARD]);
+    usb_attach(&ports[2], rig->dev[STICK]);
+    usb_rig_begin(rig, rig_fields);
     return rig;
 }
 

@@ -286,6 +286,45 @@ static void test_input(void **arg) {
     assert_int_equal(tablet.events, 3);
 }
 
+/* A keyboard comes while a key is down: the key goes up where it went down, and nowhere else. */
+static void test_input_held(void **arg) {
+    struct world *w = *arg;
+    struct input *in = w->fx.input;
+    struct person old = {0}, new = {0};
+    struct input_sink o = {.kinds = 1 << INPUT_KEY, .dev = &old, .event = person_event};
+    struct input_sink n = {.kinds = 1 << INPUT_KEY, .dev = &new, .event = person_event};
+    const struct input_event down = {INPUT_KEY, 30, 1}, up = {INPUT_KEY, 30, 0};
+    input_add(in, &o);
+    input_send(in, &down);
+    input_add(in, &n);
+    input_send(in, &up);
+    assert_int_equal(old.events, 2);
+    assert_int_equal(old.last.value, 0);
+    assert_int_equal(new.events, 0);
+    input_send(in, &up); /* once only: the rest is the last enabled one's */
+    assert_int_equal(old.events, 2);
+    assert_int_equal(new.events, 1);
+    /* a viewer's repeat goes to the new one: both have it down, and both up */
+    input_enable(in, &n, false);
+    input_send(in, &down);
+    input_enable(in, &n, true);
+    input_send(in, &down);
+    input_send(in, &up);
+    assert_int_equal(old.events, 4);
+    assert_int_equal(new.events, 3);
+    /* one that has been off in between has forgotten */
+    input_send(in, &down);
+    input_enable(in, &n, false);
+    input_enable(in, &n, true);
+    input_enable(in, &n, false);
+    input_send(in, &up);
+    assert_int_equal(new.events, 4);
+    assert_int_equal(old.events, 5);
+    /* a code that is no key's is passed on all the same */
+    input_send(in, &(struct input_event){INPUT_KEY, 0xffff, 0});
+    assert_int_equal(old.events, 6);
+}
+
 /* ---- fifo, block ---- */
 
 static void test_fifo(void **arg) {
@@ -363,7 +402,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_timers_in_order), TEST(test_clock_run_is_bounded), TEST(test_pause_stops_time),
         TEST(test_dma_holes), TEST(test_dma_scatter), TEST(test_dma_list_fills_up),
-        TEST(test_regs), TEST(test_input), TEST(test_fifo), TEST(test_block),
+        TEST(test_regs), TEST(test_input), TEST(test_input_held), TEST(test_fifo), TEST(test_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

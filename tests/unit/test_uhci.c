@@ -13,6 +13,7 @@
 
 #include "core/bits.h"
 #include "fixture.h"
+#include "fixture_usb.h"
 #include "usb/hid.h"
 #include "usb/uhci.h"
 
@@ -120,6 +121,10 @@ static void configure(struct ctx *c) {
     assert_true(request(c, 0, 0x0000000000070500)); /* SET_ADDRESS 7 */
     assert_true(request(c, 7, 0x0000000000010900)); /* SET_CONFIGURATION 1 */
     out16(&c->fx, STS, 0x3f);
+    /* asked once, it wants people's input */
+    uint8_t report[8];
+    size_t len = sizeof(report);
+    assert_int_equal(usb_bench_packet(c->dev, USB_IN, 1, report, &len), USB_NAK);
 }
 
 static void point(struct ctx *c, int32_t x) {

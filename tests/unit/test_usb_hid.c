@@ -22,14 +22,23 @@ struct ctx {
     struct usb_device *dev;
 };
 
+static void expect_nak(struct ctx *c) {
+    uint8_t got[64];
+    size_t len = sizeof(got);
+    assert_int_equal(usb_bench_packet(c->dev, USB_IN, 1, got, &len), USB_NAK);
+}
+
+/* A driver's, with `configure`: configured, and asked for reports. */
 static void begin(struct ctx *c, enum hid_kind kind, bool configure) {
     fixture_init(&c->fx);
     usb_bench_init(&c->bench, 1u << USB_LOW | 1u << USB_FULL);
     c->dev = hid_new(&(struct hid_pins){
         .kind = kind, .input = c->fx.input, .clock = c->fx.clock, .serial = "28754-test"});
     assert_true(usb_attach(&c->bench.port, c->dev));
-    if (configure)
-        assert_true(usb_bench_configure(c->dev, 5));
+    if (!configure)
+        return;
+    assert_true(usb_bench_configure(c->dev, 5));
+    expect_nak(c);
 }
 
 static void end(struct ctx *c) {
@@ -72,12 +81,6 @@ static void expect_report(struct ctx *c, const void *bytes, size_t n) {
 
 #define EXPECT(c, ...)                                                                             \
     expect_report(c, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
-
-static void expect_nak(struct ctx *c) {
-    uint8_t got[64];
-    size_t len = sizeof(got);
-    assert_int_equal(usb_bench_packet(c->dev, USB_IN, 1, got, &len), USB_NAK);
-}
 
 /* ---- standard requests ---- */
 
@@ -234,11 +237,11 @@ static void test_tablet(void **state) {
     struct ctx c;
     (void)state;
     begin(&c, HID_TABLET, false);
-    say(&c, INPUT_ABS, INPUT_X, 5); /* not configured: not for it */
-    assert_false(input_has_abs(c.fx.input));
     usb_bench_configure(c.dev, 1);
-    assert_true(input_has_abs(c.fx.input));
+    say(&c, INPUT_ABS, INPUT_X, 5); /* a configuration alone is no driver: not for it */
+    assert_false(input_has_abs(c.fx.input));
     expect_nak(&c);
+    assert_true(input_has_abs(c.fx.input));
     send(&c, INPUT_ABS, INPUT_X, 0x1234);
     send(&c, INPUT_ABS, INPUT_Y, 0x7fff);
     assert_int_equal(c.bench.ready[1][1], 0);
