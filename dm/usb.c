@@ -47,19 +47,10 @@ struct usb_plugged {
     bool own_serial; /* of the -device: as it is */
 };
 
-static bool refuse(struct board *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static bool refuse(struct board *b, const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(b->why, b->why_len, fmt, ap);
-    va_end(ap);
-    return false;
-}
-
 static bool id_fits(struct board *b, const struct config_device *device) {
     return strlen(device->id) < ID_LEN - 8 ||
-           refuse(b, "-device %s: id=: at most %d characters", device->opts->text, ID_LEN - 9);
+           board_refuse(b, "-device %s: id=: at most %d characters", device->opts->text,
+                        ID_LEN - 9);
 }
 
 /* ---- controllers ---- */
@@ -92,7 +83,7 @@ static void host_forget(struct board *b, struct usb_host *host) {
 static bool host_made(struct board *b, struct usb_host *host, const struct device_ops *chip,
                       void *dev) {
     if (!dev) {
-        refuse(b, "USB controller \"%s\": the PCI slot is taken, or none is free", host->id);
+        board_refuse(b, "USB controller \"%s\": the PCI slot is taken, or none is free", host->id);
         host_forget(b, host);
         return false;
     }
@@ -125,7 +116,7 @@ static bool add_xhci(struct board *b, const struct config_device *device, bool n
         !opts_number(device->opts, "p3", XHCI_PLACES, &usb3, b->why, b->why_len))
         return false;
     if (!usb2 && !usb3)
-        return refuse(b, "-device %s: p2=0 and p3=0 leave no port", device->opts->text);
+        return board_refuse(b, "-device %s: p2=0 and p3=0 leave no port", device->opts->text);
     struct usb_host *host = host_new(b, device->id);
     struct xhci *xhci = xhci_new(&(struct xhci_pins){
         .pci = m->pci, .io = m->io, .clock = m->clock, .devfn = devfn, .nec = nec,
@@ -264,7 +255,7 @@ static bool keys_fit(struct board *b, const struct usb_kind *kind,
     };
     for (unsigned i = 0; device && i < ARRAY_LEN(keys); i++)
         if (kind->what != keys[i].what && opts_get(device->opts, keys[i].key))
-            return refuse(b, "%s: %s= is not implemented", kind->name, keys[i].key);
+            return board_refuse(b, "%s: %s= is not implemented", kind->name, keys[i].key);
     return true;
 }
 
@@ -302,7 +293,8 @@ static bool attach(struct board *b, struct usb_host *host, struct usb_port *port
                    const struct usb_kind *kind, struct usb_plugged *p, const char *id) {
     if (b->machine->device_count == MACHINE_DEVICES) {
         unmake(b, p);
-        return refuse(b, "%s: the machine has %d devices already", kind->name, MACHINE_DEVICES);
+        return board_refuse(b, "%s: the machine has %d devices already", kind->name,
+                            MACHINE_DEVICES);
     }
     plug_in(b, host, port, p, id);
     if (usb_attach(port, p->dev))
@@ -310,8 +302,8 @@ static bool attach(struct board *b, struct usb_host *host, struct usb_port *port
     board_remove(b, p->dev);
     b->usb_plugged = p->next;
     unmake(b, p);
-    return refuse(b, "%s: port %u of \"%s\" is taken, or is not for a device of this speed",
-                  kind->name, port->number + 1, host->bus);
+    return board_refuse(b, "%s: port %u of \"%s\" is taken, or is not for a device of this speed",
+                        kind->name, port->number + 1, host->bus);
 }
 
 static bool has_hub(const struct usb_host *host) {
@@ -336,8 +328,8 @@ static struct usb_port *find_place(struct board *b, struct usb_host *host,
         return NULL;
     struct usb_port *port = usb_find_port(host->ports, host->port_count, path);
     if (!port)
-        refuse(b, "%s: there is no %s%s on \"%s\"", kind->name, path ? "port " : "free port",
-               path ? path : "", host->bus);
+        board_refuse(b, "%s: there is no %s%s on \"%s\"", kind->name, path ? "port " : "free port",
+                     path ? path : "", host->bus);
     return port;
 }
 
@@ -349,8 +341,8 @@ static bool speed_fits(struct board *b, const struct usb_kind *kind, const struc
     while (!(dev->speeds >> slowest & 1))
         slowest++;
     return port->speeds & dev->speeds ||
-           refuse(b, "%s: the device needs a bus of %s speed; \"%s\" has not that", kind->name,
-                  names[slowest], host->bus);
+           board_refuse(b, "%s: the device needs a bus of %s speed; \"%s\" has not that",
+                        kind->name, names[slowest], host->bus);
 }
 
 static bool place(struct board *b, const struct usb_kind *kind, const struct config_device *device,
@@ -359,10 +351,10 @@ static bool place(struct board *b, const struct usb_kind *kind, const struct con
     const char *path = device ? opts_get(device->opts, "port") : NULL;
     struct usb_host *host = bus ? find_bus(b, bus) : b->usb_hosts;
     if (!host && bus)
-        return refuse(b, "%s: there is no USB bus \"%s\"", kind->name, bus);
+        return board_refuse(b, "%s: there is no USB bus \"%s\"", kind->name, bus);
     if (!host)
-        return refuse(b, "%s: there is no USB controller (usb=1, usbversion= or usbctrl=)",
-                      kind->name);
+        return board_refuse(b, "%s: there is no USB controller (usb=1, usbversion= or usbctrl=)",
+                            kind->name);
     struct usb_plugged *p = make(b, kind, device, name);
     if (!p)
         return false;
@@ -389,8 +381,8 @@ bool usb_add_named(struct board *b, const char *name) {
         if ((kinds[i].plain && !strcmp(kinds[i].plain, name)) ||
             (kinds[i].what == A_REAL && usb_real_name(name, &wanted)))
             return place(b, &kinds[i], NULL, name);
-    return refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse, "
-                  "keyboard and host:BUS.ADDR", name);
+    return board_refuse(b, "-usbdevice %s (usbdevice=): not implemented; there are tablet, mouse, "
+                           "keyboard and host:BUS.ADDR", name);
 }
 
 /* ---- while the guest runs ---- */
@@ -411,13 +403,13 @@ static struct usb_plugged *find_plugged(struct board *b, const char *id) {
 
 bool usb_plug(struct board *b, const struct config_device *device) {
     if (*device->id && (find_host(b, device->id) || find_plugged(b, device->id)))
-        return refuse(b, "there is a device \"%s\" already", device->id);
+        return board_refuse(b, "there is a device \"%s\" already", device->id);
     if (device->kind == DEVICE_USB)
         return usb_add_device(b, device);
     if (!b->gpe)
-        return refuse(b, "without ACPI (acpi=0) the guest would not notice");
+        return board_refuse(b, "without ACPI (acpi=0) the guest would not notice");
     if (b->machine->device_count == MACHINE_DEVICES)
-        return refuse(b, "the machine has %d devices already", MACHINE_DEVICES);
+        return board_refuse(b, "the machine has %d devices already", MACHINE_DEVICES);
     if (!usb_add_host(b, device))
         return false;
     struct usb_host *host = b->usb_hosts;
@@ -479,7 +471,7 @@ bool usb_unplug(struct board *b, const char *id) {
     } else if (host && host->fn->hotplug && b->gpe) {
         acpi_gpe_slot_down(b->gpe, host->fn->devfn >> 3);
     } else if (host) {
-        refuse(b, "the machine started with it");
+        board_refuse(b, "the machine started with it");
     }
     return p || host;
 }
