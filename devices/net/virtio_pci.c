@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio over PCI (virtio 1.1, 4.1), transitional. Not modelled: the window in configuration space
- * (4.1.4.8), which firmware without memory BARs may use: the I/O BAR is there for it; packed rings.
+ * virtio over PCI (virtio 1.1, 4.1), transitional. Not modelled: packed rings.
  */
+#include <string.h>
+
 #include "core/bits.h"
 #include "net/virtio.h"
 
@@ -11,8 +12,11 @@ enum { /* 4.1.4: BARs and what is where */
     COMMON = 0x0000, ISR = 0x1000, DEVICE = 0x2000, NOTIFY = 0x3000, PART = 0x1000,
     NOTIFY_STEP = 4, CONFIG_MAX = 64,
 };
-enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, PCI_CAP_VENDOR = 0x09 };
-enum { CAP_AT = 0x84, CAP_LEN = 0x14, MSIX_AT = 0xe4 };
+enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, CAP_WINDOW = 5,
+       PCI_CAP_VENDOR = 0x09 };
+enum { CAP_AT = 0x84, CAP_LEN = 0x14, MSIX_AT = 0xe8,
+       WINDOW_AT = CAP_AT + 4 * CAP_LEN };
+enum { CAP_BAR = 4, CAP_OFFSET = 8, CAP_LENGTH = 12, CAP_DATA = 16 };
 
 enum { /* 4.1.4.3 */
     C_OFFERED_SELECT = 0, C_OFFERED = 4, C_CHOSEN_SELECT = 8, C_CHOSEN = 12, C_CONFIG_VECTOR = 16,
@@ -340,10 +344,61 @@ static void old_write(void *dev, uint64_t off, unsigned size, uint64_t val) {
 
 static const struct io_ops old_ops = {.read = old_read, .write = old_write, .min = 1, .max = 4};
 
+/*
+ * ---- the window in configuration space: 4.1.4.7 ----
+ *
+ * For those who can't reach memory BARs; iPXE wants it to be there. What a driver must not ask for
+ * (4.1.4.7.2) is ignored. The MSI-X BAR is the CPU's alone.
+ */
+
+static const struct io_region *window(const struct virtio *v, uint32_t *off, uint32_t *len) {
+    const uint8_t *cap = &v->pci.config[WINDOW_AT];
+    const struct io_region *r = cap[CAP_BAR] == BAR_OLD      ? &v->old
+                                : cap[CAP_BAR] == BAR_MODERN ? &v->modern
+                                                             : NULL;
+    uint32_t size = cap[CAP_BAR] == BAR_OLD ? OLD_SIZE : MODERN_SIZE;
+    *off = load_le32(cap + CAP_OFFSET);
+    *len = load_le32(cap + CAP_LENGTH);
+    bool good = (*len == 1 || *len == 2 || *len == 4) && !(*off & (*len - 1)) && *off < size;
+    return good ? r : NULL;
+}
+
+static bool at_data(unsigned off, unsigned len) {
+    return off < WINDOW_AT + CAP_DATA + 4 && off + len > WINDOW_AT + CAP_DATA;
+}
+
+static void config_reads(void *dev, unsigned off, unsigned len) {
+    struct virtio *v = dev;
+    uint32_t at, size;
+    const struct io_region *r = at_data(off, len) ? window(v, &at, &size) : NULL;
+    if (r)
+        store_le32(&v->pci.config[WINDOW_AT + CAP_DATA],
+                   (uint32_t)r->ops->read(r->dev, at, size));
+}
+
+static void write_window(struct virtio *v) {
+    uint32_t at, size;
+    const struct io_region *r = window(v, &at, &size);
+    if (r)
+        r->ops->write(r->dev, at, size,
+                      load_le32(&v->pci.config[WINDOW_AT + CAP_DATA]) & size_mask(size));
+}
+
+static void add_window(struct virtio *v) {
+    uint8_t *cap = &v->pci.config[WINDOW_AT], *mask = &v->pci.wmask[WINDOW_AT];
+    pci_add_capability(&v->pci, PCI_CAP_VENDOR, WINDOW_AT);
+    cap[2] = CAP_DATA + 4;
+    cap[3] = CAP_WINDOW;
+    mask[CAP_BAR] = 0xff;
+    memset(mask + CAP_OFFSET, 0xff, CAP_DATA + 4 - CAP_OFFSET);
+}
+
 /* ---- life ---- */
 
 static void config_wrote(void *dev, unsigned off, unsigned len) {
     struct virtio *v = dev;
+    if (at_data(off, len))
+        write_window(v);
     msix_config_wrote(&v->msix, off, len);
     if (off < PCI_COMMAND + 2 && off + len > PCI_COMMAND)
         v->type->status(v->dev);
@@ -373,6 +428,7 @@ void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev,
                         VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1);
     pci_init(&v->pci, "virtio", &id, v);
     v->pci.config_wrote = config_wrote;
+    v->pci.config_reads = config_reads;
     v->old = (struct io_region){.name = "virtio I/O", .ops = &old_ops, .dev = v};
     v->modern = (struct io_region){.name = "virtio", .ops = &modern_ops, .dev = v};
     pci_add_bar(&v->pci, BAR_OLD, PCI_BAR_IO, OLD_SIZE, &v->old);
@@ -381,6 +437,7 @@ void virtio_init(struct virtio *v, const struct virtio_type *type, void *dev,
     add_capability(v, 1, CAP_ISR, ISR);
     add_capability(v, 2, CAP_DEVICE, DEVICE);
     add_capability(v, 3, CAP_NOTIFY, NOTIFY);
+    add_window(v);
     msix_add_bar(&v->msix, &v->pci, MSIX_AT, shape->vectors, BAR_MSIX);
 }
 

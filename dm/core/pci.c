@@ -274,6 +274,8 @@ uint32_t pci_config_read(struct pci_bus *bus, unsigned bdf, unsigned reg, unsign
     struct pci_function *fn = pci_find(bus, bdf);
     if (!fn || reg + size > PCI_CONFIG_SIZE)
         return (uint32_t)size_mask(size);
+    if (fn->config_reads)
+        fn->config_reads(fn->dev, reg, size);
     return (uint32_t)load_le(&fn->config[reg], size);
 }
 

@@ -55,6 +55,8 @@ struct pci_function {
     void *dev;
     /* After the bytes [off, off + len) were written and BARs remapped; optional. */
     void (*config_wrote)(void *dev, unsigned off, unsigned len);
+    /* Before they are read: for registers whose value is elsewhere; optional. */
+    void (*config_reads)(void *dev, unsigned off, unsigned len);
     struct pci_bar bar[PCI_BARS];
     const uint8_t *rom; /* what pci_add_rom was given */
     uint32_t rom_len;

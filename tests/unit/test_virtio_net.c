@@ -221,13 +221,13 @@ static void test_identity(void **arg) {
         else if (cfg_read(&w->fx, DEVFN, at, 1) == 0x09)
             kinds |= 1u << cfg_read(&w->fx, DEVFN, at + 3, 1);
     }
-    assert_int_equal(kinds, 0x1f);
+    assert_int_equal(kinds, 0x3f);
     assert_int_equal(common(w, 18, 2), 3);
     assert_int_equal(mem_read(&w->fx, MODERN + 0x2000, 4), 0x113e1600);
     assert_int_equal(mem_read(&w->fx, MODERN + 0x2004, 4), 0x00013322); /* up */
     assert_int_equal(in8(&w->fx, PORT + 20), 0x00);
     assert_int_equal(in32(&w->fx, PORT + 20), 0x113e1600);
-    cfg_write(&w->fx, DEVFN, 0xe4 + 2, 2, 0x8000); /* with MSI-X there are two more registers */
+    cfg_write(&w->fx, DEVFN, 0xe8 + 2, 2, 0x8000); /* with MSI-X there are two more registers */
     assert_int_equal(in32(&w->fx, PORT + 24), 0x113e1600);
     assert_int_equal(in16(&w->fx, PORT + 20), 0xffff);
 }
@@ -243,6 +243,40 @@ static void test_features(void **arg) {
     set(w, 12, 4, 1u << 22); /* several queue pairs were not offered */
     set(w, 20, 1, 11);
     assert_int_equal(common(w, 20, 1), 3);
+}
+
+/* 4.1.4.7: by configuration space, whether memory is enabled or not. */
+static void test_window(void **arg) {
+    struct world *w = *arg;
+    unsigned at = cfg_read(&w->fx, DEVFN, PCI_CAP_PTR, 1);
+    while (at && (cfg_read(&w->fx, DEVFN, at, 1) != 9 || cfg_read(&w->fx, DEVFN, at + 3, 1) != 5))
+        at = cfg_read(&w->fx, DEVFN, at + 1, 1);
+    assert_true(at);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 2, 1), 20);
+    cfg_write(&w->fx, DEVFN, PCI_COMMAND, 2, 0);
+    cfg_write(&w->fx, DEVFN, at + 4, 1, 4);
+    cfg_write(&w->fx, DEVFN, at + 8, 4, 0x2000);
+    cfg_write(&w->fx, DEVFN, at + 12, 4, 4);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 16, 4), 0x113e1600); /* MAC */
+    cfg_write(&w->fx, DEVFN, at + 12, 4, 2);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 16, 2), 0x1600);
+    cfg_write(&w->fx, DEVFN, at + 8, 4, 20); /* status */
+    cfg_write(&w->fx, DEVFN, at + 12, 4, 1);
+    cfg_write(&w->fx, DEVFN, at + 16, 1, 3);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 16, 1), 3);
+    cfg_write(&w->fx, DEVFN, at + 12, 4, 3); /* no such length; nor offset; nor BAR */
+    cfg_write(&w->fx, DEVFN, at + 16, 1, 0);
+    cfg_write(&w->fx, DEVFN, at + 12, 4, 1);
+    cfg_write(&w->fx, DEVFN, at + 8, 4, 0x4014);
+    cfg_write(&w->fx, DEVFN, at + 16, 1, 0);
+    cfg_write(&w->fx, DEVFN, at + 8, 4, 20);
+    cfg_write(&w->fx, DEVFN, at + 4, 1, 1);
+    cfg_write(&w->fx, DEVFN, at + 16, 1, 0);
+    cfg_write(&w->fx, DEVFN, at + 4, 1, 4);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 16, 1), 3);
+    cfg_write(&w->fx, DEVFN, at + 4, 1, 0); /* the old interface */
+    cfg_write(&w->fx, DEVFN, at + 8, 4, 18);
+    assert_int_equal(cfg_read(&w->fx, DEVFN, at + 16, 1), 3);
 }
 
 /* 2.1.2, 4.1.4.3.1: writing 0 forgets everything. */
@@ -387,7 +421,7 @@ static void test_event_index(void **arg) {
 
 static void test_msix(void **arg) {
     struct world *w = *arg;
-    cfg_write(&w->fx, DEVFN, 0xe4 + 2, 2, 0x8000);
+    cfg_write(&w->fx, DEVFN, 0xe8 + 2, 2, 0x8000);
     for (unsigned i = 0; i < 4; i++) {
         mem_write(&w->fx, MSIX + 16 * i, 4, 0xfee00000);
         mem_write(&w->fx, MSIX + 16 * i + 8, 4, 0x40 + i);
@@ -636,7 +670,7 @@ static void test_pairs_identity(void **arg) {
 static void test_fewer_vectors(void **arg) {
     (void)arg;
     struct world *w = build(0, 2, 3, 0);
-    assert_int_equal(cfg_read(&w->fx, DEVFN, 0xe4 + 2, 2), 2); /* and one */
+    assert_int_equal(cfg_read(&w->fx, DEVFN, 0xe8 + 2, 2), 2); /* and one */
     set(w, 26, 2, 2);
     assert_int_equal(common(w, 26, 2), 2);
     set(w, 26, 2, 3);
@@ -901,7 +935,8 @@ static void test_no_master(void **arg) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_identity), TEST(test_features), TEST(test_reset), TEST(test_tx),
+        TEST(test_identity), TEST(test_window), TEST(test_features), TEST(test_reset),
+        TEST(test_tx),
         TEST(test_tx_legacy), TEST(test_tx_indirect), TEST(test_tso),
         cmocka_unit_test_setup_teardown(test_tso, setup_offloads, teardown), TEST(test_no_room),
         TEST(test_event_index), TEST(test_msix), TEST(test_rx), TEST(test_rx_legacy),
