@@ -4,12 +4,14 @@
  * virtio_net_hdr in front, so that checksums and segmentation of a guest's long frames are left to
  * the kernel, which leaves them to the hardware or to nobody. The other way frames come as long and
  * as undone as dom0 has them: what the NIC does not take so is cut and summed here. One read for
- * forty frames is worth more than what that costs. For the same reason segments that a guest sends
- * at one go are joined, and written when the turn of the loop ends. See net.h.
+ * forty frames is worth more than what that costs. For the same reason what a guest sends at one go
+ * is written when the turn of the loop ends: segments joined, short frames by one system call. See
+ * net.h.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@
 #include "core/net_frame.h"
 #include "core/net_join.h"
 #include "net.h"
+#include "tap_queue.h"
 
 struct tap {
     struct net net;
@@ -38,7 +41,9 @@ struct tap {
     struct loop_task more;
     /* what the NIC had no room for; in front of it goes what it had room for, but not at once */
     uint8_t spill[2 * NET_FRAME_MAX];
-    struct net_join join; /* what is to be written */
+    /* what is to be written when the turn ends; what is in the queue came before the join */
+    struct tap_queue queue;
+    struct net_join join;
     struct loop_task flush;
     struct loop_task gone;
 };
@@ -56,17 +61,23 @@ static void watch(struct tap *tap, unsigned event, bool on) {
 
 /* ---- sending ---- */
 
+static const struct net_meta plain;
+
+/* As the tap wants a frame; returns the list's length. */
+static unsigned with_meta(const struct tap *tap, struct iovec out[1 + NET_IOVS],
+                          const struct iovec *iov, unsigned n, const struct net_meta *meta) {
+    unsigned at = 0;
+    if (tap->vnet)
+        out[at++] = (struct iovec){(void *)(uintptr_t)(meta ? meta : &plain), sizeof(plain)};
+    memcpy(out + at, iov, n * sizeof(*iov));
+    return at + n;
+}
+
 /* False: no room now, `sendable` follows. */
 static bool put(struct tap *tap, const struct iovec *iov, unsigned n, const struct net_meta *meta) {
-    static const struct net_meta plain;
     struct iovec out[1 + NET_IOVS];
-    if (tap->vnet) {
-        out[0] = (struct iovec){(void *)(uintptr_t)(meta ? meta : &plain), sizeof(plain)};
-        memcpy(out + 1, iov, n * sizeof(*iov));
-    }
-    ssize_t wrote = tap->vnet ? writev(tap->fd.fd, out, (int)n + 1)
-                              : writev(tap->fd.fd, iov, (int)n);
-    if (wrote >= 0)
+    n = with_meta(tap, out, iov, n, meta);
+    if (writev(tap->fd.fd, out, (int)n) >= 0)
         return true;
     if (errno == EAGAIN) {
         watch(tap, LOOP_WRITE, true);
@@ -80,6 +91,10 @@ static bool put(struct tap *tap, const struct iovec *iov, unsigned n, const stru
 static bool flush(struct tap *tap) {
     struct net_meta meta;
     struct iovec all = {tap->join.bytes, tap->join.len};
+    if (tap->queue.count && !tap_queue_flush(&tap->queue, &tap->net.stats.tx_dropped)) {
+        watch(tap, LOOP_WRITE, true);
+        return false;
+    }
     if (!tap->join.segments)
         return true;
     net_join_finish(&tap->join, &meta);
@@ -106,6 +121,17 @@ static bool join(struct tap *tap, const struct iovec *iov, unsigned n,
     return true;
 }
 
+/* True: it is taken, and goes out when the turn ends. Nothing may be in the join. */
+static bool queue(struct tap *tap, const struct iovec *iov, unsigned n,
+                  const struct net_meta *meta) {
+    struct iovec out[1 + NET_IOVS];
+    n = with_meta(tap, out, iov, n, meta);
+    if (!tap_queue_add(&tap->queue, out, n))
+        return false;
+    loop_defer(tap->loop, &tap->flush);
+    return true;
+}
+
 static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
                      const struct net_meta *meta) {
     struct tap *tap = tap_of(net);
@@ -118,7 +144,9 @@ static bool tap_send(struct net *net, const struct iovec *iov, unsigned n,
         return true;
     if (waiting && !flush(tap))
         return false;
-    return (waiting && join(tap, iov, n, meta)) || put(tap, iov, n, meta);
+    if ((waiting && join(tap, iov, n, meta)) || queue(tap, iov, n, meta))
+        return true;
+    return flush(tap) && (queue(tap, iov, n, meta) || put(tap, iov, n, meta));
 }
 
 /* ---- receiving ---- */
@@ -245,7 +273,8 @@ static void tap_close(struct net *net) {
     loop_cancel(tap->loop, &tap->gone);
     flush(tap);
     loop_remove(tap->loop, &tap->fd);
-    tap->left = tap->join.segments = 0;
+    tap_queue_free(&tap->queue);
+    tap->left = tap->join.segments = tap->queue.count = 0;
     close(tap->fd.fd);
     tap->fd.fd = -1;
 }
@@ -324,6 +353,10 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     struct tap *tap = mem_new(sizeof(*tap));
     *tap = (struct tap){.loop = loop, .vnet = vnet, .fd = {.fd = fd, .ready = tap_ready}};
     tap->fd.arg = tap;
+    /* dom0 takes or drops each frame at once; a bound would be for what lies in its own queues */
+    int unlimited = INT_MAX;
+    tap->queue.fd = fd;
+    tap->queue.unlimited = !ioctl(fd, TUNSETSNDBUF, &unlimited);
     tap->more = (struct loop_task){.run = more_segments, .arg = tap};
     tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
     tap->gone = (struct loop_task){.run = gone, .arg = tap};

@@ -36,7 +36,7 @@ CFG
     guest_run "ip link set $i up; ip addr add 10.9.2.2/24 dev $i" >/dev/null
     until_true 20 ping -c 1 -W 2 10.9.2.2 >/dev/null || fail "netback does not answer"
     [ -z "$READER" ] || disown $READER
-    for load in ${LOADS:-tcp-out tcp-in udp-out udp-in flood-in}; do
+    for load in ${LOADS:-udp-out udp-in tcp-out tcp-in flood-in}; do
         for i in $(seq ${ROUNDS:-2}); do
             measure netback $load 10.9.2
             measure hvm-dm $load 10.9.1

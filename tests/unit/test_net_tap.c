@@ -26,6 +26,7 @@
 #include "core/net_frame.h"
 #include "loop.h"
 #include "net.h"
+#include "tap_queue.h"
 
 static struct loop *loop;
 static char why[256];
@@ -494,6 +495,108 @@ static void test_tap_joins(void **arg) {
     close(far);
 }
 
+/* Short frames wait for the end of the turn, more than go at once do not; in their order with what
+ * is too long to wait. */
+static void test_tap_turns(void **arg) {
+    (void)arg;
+    enum { MANY = 2 * TAP_QUEUE_FRAMES + 10, LONG = MANY / 3 };
+    uint8_t f[3000], got[4000];
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif2.0-emu", -1, why, sizeof(why)));
+    struct ifreq req = {.ifr_mtu = 4000};
+    interface("vif2.0-emu", SIOCSIFMTU, &req);
+    int far = listen_on("vif2.0-emu");
+    mark(f, sizeof(f));
+    assert_true(send_bytes(f, 60));
+    assert_int_equal(recv(far, got, sizeof(got), MSG_DONTWAIT), -1);
+    loop_once(loop, NULL, 0);
+    assert_int_equal(next_marked(far, got, sizeof(got)), 60);
+    for (unsigned i = 0; i < MANY; i++) {
+        f[20] = (uint8_t)i;
+        assert_true(send_bytes(f, i == LONG ? sizeof(f) : 60 + i % 7));
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(next_marked(far, got, sizeof(got)), i == LONG ? sizeof(f) : 60 + i % 7);
+        assert_int_equal(got[20], i);
+    }
+    assert_int_equal(nic.net->stats.tx_dropped, 0);
+    /* the kernel wants none while it is down */
+    interface("vif2.0-emu", SIOCGIFFLAGS, &req);
+    req.ifr_flags &= ~IFF_UP;
+    interface("vif2.0-emu", SIOCSIFFLAGS, &req);
+    for (unsigned i = 0; i < 10; i++)
+        assert_true(send_bytes(f, 60));
+    loop_once(loop, NULL, 0);
+    assert_int_equal(nic.net->stats.tx_dropped, 10);
+    /* what waits goes before the tap does */
+    req.ifr_flags |= IFF_UP;
+    interface("vif2.0-emu", SIOCSIFFLAGS, &req);
+    assert_true(send_bytes(f, 60) && send_bytes(f, 60));
+    net_free(nic.net);
+    assert_false(exists("vif2.0-emu"));
+    close(far);
+}
+
+static bool queue_number(struct tap_queue *q, unsigned n) {
+    uint8_t f[200] = {(uint8_t)n};
+    struct iovec iov[2] = {{f, 1}, {f + 1, 59 + n % 100}};
+    return tap_queue_add(q, iov, 2);
+}
+
+/* All at once, each of them once. */
+static void test_queue_at_once(void **arg) {
+    (void)arg;
+    static struct tap_queue q;
+    int fd[2];
+    uint64_t dropped = 0;
+    uint8_t f[200];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fd), 0);
+    q = (struct tap_queue){.fd = fd[0], .unlimited = true};
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 8; i++)
+            assert_true(queue_number(&q, i));
+        assert_true(tap_queue_flush(&q, &dropped));
+        for (unsigned i = 0; i < 8; i++) {
+            assert_int_equal(recv(fd[1], f, sizeof(f), 0), 60 + i);
+            assert_int_equal(f[0], i);
+        }
+        assert_int_equal(recv(fd[1], f, sizeof(f), 0), -1);
+    }
+    assert_int_equal(dropped, 0);
+    close(fd[1]);
+    assert_true(queue_number(&q, 0) && queue_number(&q, 1));
+    assert_true(tap_queue_flush(&q, &dropped)); /* nobody is there */
+    assert_int_equal(dropped, 2);
+    tap_queue_free(&q);
+    close(fd[0]);
+}
+
+/* One that does get full: the rest stays, and goes when there is room. */
+static void test_queue_full(void **arg) {
+    (void)arg;
+    static struct tap_queue q;
+    int fd[2];
+    unsigned sent = 0, next = 0;
+    uint64_t dropped = 0;
+    uint8_t f[200];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fd), 0);
+    q = (struct tap_queue){.fd = fd[0]};
+    while (tap_queue_flush(&q, &dropped))
+        while (queue_number(&q, sent))
+            sent++;
+    assert_in_range(sent, TAP_QUEUE_FRAMES, 10000);
+    for (ssize_t n; (n = recv(fd[1], f, sizeof(f), 0)) > 0; next++) {
+        assert_int_equal(n, 60 + next % 100);
+        assert_int_equal(f[0], (uint8_t)next);
+        tap_queue_flush(&q, &dropped);
+    }
+    assert_int_equal(next, sent);
+    assert_int_equal(dropped, 0);
+    close(fd[1]);
+    close(fd[0]);
+}
+
 /* As `ip link del` does it. */
 static void delete_interface(const char *name) {
     struct {
@@ -574,8 +677,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
         T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
-        T(test_tap_joins), T(test_tap_deleted),
-        T(test_tap_queues), T(test_tap_refused),
+        T(test_tap_joins), T(test_tap_turns), T(test_queue_at_once), T(test_queue_full),
+        T(test_tap_deleted), T(test_tap_queues), T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);
     control = socket(AF_INET, SOCK_DGRAM, 0);
