@@ -6,7 +6,8 @@
  * changes with every Xen.
  *
  * A wake is: one read of all ports that fired, the requests with a notification each, as early as
- * possible, and one write that unmasks all ports. They go to the kernel by syscall(2): libxenstore
+ * possible, and one write that unmasks all ports; in between, looks for what comes next at once, as
+ * xen_yield.h says. They go to the kernel by syscall(2): libxenstore
  * has a thread, and with one libc's read, write and epoll_wait are cancellation points, which cost
  * more than the whole of our decoding.
  */
@@ -34,10 +35,10 @@
 #include "xen_priv.h"
 
 enum {
-    WAKE_PORTS = 64,
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
     PAUSE_MAX_MS = 64,
+    LOOKS_MAX = 32,      /* in a row, before others get their turn */
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
@@ -123,14 +124,25 @@ bool xen_soon(struct xen *x, unsigned ms) {
     return !timerfd_settime(x->soon.fd, 0, &soon, NULL);
 }
 
-/* Drains the ring; returns how many of the ports are to be unmasked, with ours gone or not. */
-OUT_OF_LINE static unsigned ring_event(struct xen *x, uint32_t *ports, unsigned at, unsigned n) {
+/* Drains the ring. True: its channel is to stay masked. */
+OUT_OF_LINE static bool ring_event(struct xen *x) {
     x->pause = SOON_MS;
     x->buffered_masked = ring_drain(&x->ring) && xen_soon(x, x->pause);
     x->drained = x->ring.drained;
-    if (x->buffered_masked)
-        ports[at] = ports[--n];
-    return n;
+    return x->buffered_masked;
+}
+
+static inline unsigned vcpu_of(const struct xen *x, uint32_t port) {
+    uint32_t at = port - x->port_first;
+    return at < x->port_count ? x->vcpu_of[at] : NO_VCPU;
+}
+
+/* Answers the vCPU of this port, if it waits. */
+static inline bool answer(struct xen *x, unsigned vcpu, uint32_t port) {
+    if (!ring_serve(&x->ring, vcpu))
+        return false;
+    xenevtchn_notify(x->evtchn, port);
+    return true;
 }
 
 static void events_ready(void *arg, unsigned events) {
@@ -146,21 +158,44 @@ static void events_ready(void *arg, unsigned events) {
         xen_check(x, got < 0 && errno != EAGAIN && errno != EINTR, "to read event channels");
         return;
     }
+    bool hold = !x->held_count && xen_yield_try(&x->yield);
+    unsigned n = (unsigned)((size_t)got / sizeof(ports[0])), rest = 0;
     x->serving = true;
-    unsigned n = (unsigned)((size_t)got / sizeof(ports[0]));
-    for (unsigned i = n; i-- > 0;) {
-        uint32_t at = ports[i] - x->port_first;
-        unsigned vcpu = at < x->port_count ? x->vcpu_of[at] : NO_VCPU;
-        if (vcpu == NO_VCPU)
-            n = ring_event(x, ports, i, n);
-        else if (ring_serve(&x->ring, vcpu))
-            xenevtchn_notify(x->evtchn, ports[i]);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned vcpu = vcpu_of(x, ports[i]);
+        bool masked = vcpu == NO_VCPU ? ring_event(x) : answer(x, vcpu, ports[i]) && hold;
+        if (!masked)
+            ports[rest++] = ports[i];
+        else if (vcpu != NO_VCPU)
+            x->held[x->held_count++] = ports[i];
     }
     x->serving = false;
-    if (n)
-        unmask(x, ports, n);
+    if (rest)
+        unmask(x, ports, rest);
     if (x->again)
         now_the_others(x);
+}
+
+/* Before the loop sleeps: has one of those who were answered come back, or another vCPU come? */
+static bool look_again(void *arg) {
+    struct xen *x = arg;
+    bool came = false;
+    if (!x->held_count || x->serving)
+        return false;
+    if (x->looks++ < LOOKS_MAX && xen_yield(&x->yield)) {
+        x->serving = true;
+        for (uint32_t at = 0; at < x->port_count; at++)
+            came |= answer(x, x->vcpu_of[at], x->port_first + at);
+        x->serving = false;
+        if (x->again)
+            now_the_others(x);
+        xen_yield_learn(&x->yield, came);
+    }
+    if (!came) {
+        unmask(x, x->held, x->held_count);
+        x->held_count = x->looks = 0;
+    }
+    return came;
 }
 
 static bool xen_claim(struct engine *e, enum io_space space, uint64_t base, uint64_t size) {
@@ -317,6 +352,7 @@ static bool xen_power_button(struct engine *e) {
 
 static void xen_free(struct engine *e) {
     struct xen *x = xen_of(e);
+    loop_look_remove(x->loop, &x->look);
     loop_remove(x->loop, &x->events);
     loop_remove(x->loop, &x->soon);
     if (x->soon.fd >= 0)
@@ -510,6 +546,9 @@ bool xen_engine_start(struct engine *engine, char *why, size_t why_len) {
         .fd = fd, .ready = events_ready, .arg = x, .events = LOOP_READ};
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) || !loop_add(x->loop, &x->events))
         return fail(why, why_len, "Xen's event channels can't be watched");
+    x->yield.call = x->call;
+    x->look = (struct loop_look){.look = look_again, .arg = x};
+    loop_look_add(x->loop, &x->look);
     return true;
 }
 

@@ -14,8 +14,10 @@
 #include "core/loop.h"
 #include "ring.h"
 #include "xen_map.h"
+#include "xen_yield.h"
 
-enum { XEN_PAGE_SHIFT = 12, XEN_PAGE = 1 << XEN_PAGE_SHIFT, DIRTY_EXTENTS = 64, SOON_MS = 16 };
+enum { XEN_PAGE_SHIFT = 12, XEN_PAGE = 1 << XEN_PAGE_SHIFT, DIRTY_EXTENTS = 64, SOON_MS = 16,
+       WAKE_PORTS = 64 };
 
 struct xen_vram;
 
@@ -36,6 +38,10 @@ struct xen {
     struct ring ring;
     struct loop_fd events;
     bool serving, again;
+    struct xen_yield yield;
+    struct loop_look look;
+    uint32_t held[WAKE_PORTS]; /* ports of vCPUs that were answered: masked until we sleep */
+    unsigned held_count, looks;
     /* local ports to vCPUs: vcpu_of[port - port_first] */
     uint32_t port_first, port_count;
     uint16_t *vcpu_of;

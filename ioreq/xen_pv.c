@@ -18,8 +18,9 @@
 #include "core/bits.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "xen_yield.h"
 
-enum { WAKE_PORTS = 64 };
+enum { WAKE_PORTS = 64, LOOKS_MAX = 32 };
 
 struct xen_pv {
     struct pv pv;
@@ -30,6 +31,11 @@ struct xen_pv {
     xenforeignmemory_handle *fmem;
     struct loop_fd fd;
     struct pv_port *ports;
+    struct xen_yield yield;
+    struct loop_look look;
+    uint32_t held[WAKE_PORTS]; /* whose rings were served: masked until we sleep */
+    unsigned held_count, looks;
+    bool told; /* somebody was notified since the last look */
 };
 
 struct watch {
@@ -163,18 +169,57 @@ static void deliver(struct xen_pv *x, uint32_t local) {
         }
 }
 
+static void unmask(struct xen_pv *x, const uint32_t *ports, unsigned n) {
+    size_t len = n * sizeof(ports[0]);
+    if (n && write(x->fd.fd, ports, len) != (ssize_t)len)
+        log_error("event channels can't be unmasked: %s", strerror(errno));
+}
+
 static void ready(void *arg, unsigned events) {
     (void)events;
     struct xen_pv *x = arg;
     uint32_t fired[WAKE_PORTS];
-    ssize_t n = read(x->fd.fd, fired, sizeof(fired));
-    if (n <= 0)
+    ssize_t got = read(x->fd.fd, fired, sizeof(fired));
+    if (got <= 0)
         return;
-    /* Unmasked first: what comes while the ring is served is then told again. */
-    if (write(x->fd.fd, fired, (size_t)n) != n)
-        log_error("event channels can't be unmasked: %s", strerror(errno));
-    for (unsigned i = 0; i < (size_t)n / sizeof(fired[0]); i++)
+    unsigned n = (unsigned)((size_t)got / sizeof(fired[0]));
+    if (!x->held_count && xen_yield_try(&x->yield)) {
+        memcpy(x->held, fired, n * sizeof(fired[0]));
+        x->held_count = n;
+    } else {
+        /* Unmasked first: what comes while the ring is served is then told again. */
+        unmask(x, fired, n);
+    }
+    for (unsigned i = 0; i < n; i++)
         deliver(x, fired[i]);
+}
+
+/* After a yield: the rings of those who can't tell us, then those who did. True: there is work. */
+static bool look_at_rings(struct xen_pv *x) {
+    for (unsigned i = 0; i < x->held_count; i++)
+        deliver(x, x->held[i]);
+    if (!loop_busy(x->loop))
+        ready(x, LOOP_READ);
+    return loop_busy(x->loop);
+}
+
+/* Before the loop sleeps: has a guest that was told of answers put new requests into its ring? */
+static bool look_again(void *arg) {
+    struct xen_pv *x = arg;
+    bool came = false;
+    if (x->told && x->looks++ < LOOKS_MAX && xen_yield_ready(&x->yield)) {
+        x->told = false;
+        if (xen_yield(&x->yield)) {
+            came = look_at_rings(x);
+            xen_yield_learn(&x->yield, came);
+        }
+    }
+    if (!came) {
+        unmask(x, x->held, x->held_count);
+        x->held_count = x->looks = 0;
+        x->told = false;
+    }
+    return came;
 }
 
 static bool open_channels(struct xen_pv *x) {
@@ -186,8 +231,12 @@ static bool open_channels(struct xen_pv *x) {
     int fd = xenevtchn_fd(x->evtchn);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     x->fd = (struct loop_fd){.fd = fd, .ready = ready, .arg = x, .events = LOOP_READ};
-    if (loop_add(x->loop, &x->fd))
+    if (loop_add(x->loop, &x->fd)) {
+        x->yield.call = xencall_open(NULL, 0);
+        x->look = (struct loop_look){.look = look_again, .arg = x};
+        loop_look_add(x->loop, &x->look);
         return true;
+    }
     xenevtchn_close(x->evtchn);
     x->evtchn = NULL;
     return false;
@@ -217,12 +266,18 @@ static void pv_unbind(struct pv *pv, struct pv_port *port) {
             *p = port->next;
             break;
         }
+    for (unsigned i = 0; i < x->held_count; i++)
+        if (x->held[i] == port->local)
+            x->held[i--] = x->held[--x->held_count];
     xenevtchn_unbind(x->evtchn, port->local);
 }
 
 static void pv_notify(struct pv *pv, struct pv_port *port) {
-    if (port->bound)
-        xenevtchn_notify(xen_pv(pv)->evtchn, port->local);
+    struct xen_pv *x = xen_pv(pv);
+    if (!port->bound)
+        return;
+    xenevtchn_notify(x->evtchn, port->local);
+    x->told = true;
 }
 
 static const struct pv_ops ops = {
@@ -243,9 +298,12 @@ struct pv *xen_pv_new(struct loop *loop, struct xen_store *store, unsigned domid
 void xen_pv_free(struct pv *pv) {
     struct xen_pv *x = xen_pv(pv);
     if (x->evtchn) {
+        loop_look_remove(x->loop, &x->look);
         loop_remove(x->loop, &x->fd);
         xenevtchn_close(x->evtchn);
     }
+    if (x->yield.call)
+        xencall_close(x->yield.call);
     if (x->gnttab)
         xengnttab_close(x->gnttab);
     if (x->fmem)

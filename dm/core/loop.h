@@ -38,4 +38,16 @@ struct loop_task {
 void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_cancel(struct loop *loop, struct loop_task *task);
 
+bool loop_busy(const struct loop *loop); /* something was deferred and is not done */
+
+/* Called whenever the loop would sleep, with nothing deferred. */
+struct loop_look {
+    bool (*look)(void *arg); /* true: there was something to do: the loop takes another turn */
+    void *arg;
+    struct loop_look *next;
+};
+
+void loop_look_add(struct loop *loop, struct loop_look *look);
+void loop_look_remove(struct loop *loop, struct loop_look *look);
+
 #endif

@@ -44,6 +44,7 @@ struct loop {
     struct batch *batch;
     struct loop_task *tasks, **tasks_end; /* deferred */
     struct loop_task *running;            /* those of this turn that were not yet run */
+    struct loop_look *looks;
     struct loop_fd signals;
     sigset_t mask;
     struct signal_handler handlers[SIGNALS];
@@ -184,6 +185,34 @@ static void run_tasks(struct loop *loop) {
         run_round(loop);
 }
 
+bool loop_busy(const struct loop *loop) {
+    return loop->tasks;
+}
+
+/* ---- looks ---- */
+
+void loop_look_add(struct loop *loop, struct loop_look *look) {
+    look->next = loop->looks;
+    loop->looks = look;
+}
+
+void loop_look_remove(struct loop *loop, struct loop_look *look) {
+    for (struct loop_look **p = &loop->looks; *p; p = &(*p)->next)
+        if (*p == look) {
+            *p = look->next;
+            return;
+        }
+}
+
+static inline bool looked(struct loop *loop) {
+    bool found = false;
+    for (struct loop_look *l = loop->looks, *next; l; l = next) {
+        next = l->next;
+        found |= l->look(l->arg);
+    }
+    return found;
+}
+
 /* ---- turns ---- */
 
 /* By syscall(2), for epoll_wait is a cancellation point where libraries have threads: see xen.c. */
@@ -242,7 +271,11 @@ turn(struct loop *loop, struct clock *clock, uint64_t ns) {
     uint64_t next = clock ? clock_next(clock) : TIMER_NEVER;
     if (next != TIMER_NEVER)
         ns = run_timers(clock, next, ns);
-    unsigned n = hand_out(loop, loop->tasks || loop->stop ? 0 : ns);
+    unsigned n = 1;
+    if (loop->tasks || loop->stop || !ns)
+        n = hand_out(loop, 0);
+    else if (!loop->looks || !looked(loop))
+        n = hand_out(loop, loop->tasks || loop->stop ? 0 : ns);
     if (!n && next != TIMER_NEVER)
         clock_run(clock);
     if (loop->tasks)

@@ -3,7 +3,7 @@
 # needs: kernel
 # The same guest and the same image, on ext4 in dom0, as an emulated disk: on the IDE by DMA and by PIO, on AHCI;
 # with either device model in turn, in one dom0. A line for each load:
-# BENCH device-model mode read|write random|linear bytes depth requests milliseconds device-model-ns dom0-CPU-ms exits
+# BENCH device-model mode read|write random|linear bytes depth requests microseconds dom0-CPU-microseconds exits
 
 scenario() {
     local guest dm
@@ -13,6 +13,7 @@ scenario() {
     mkdir -p /bench
     mount -t ext4 -o loop $LAB_WORK/fs.img /bench
     dd if=/dev/urandom of=/bench/data.img bs=1M count=32 status=none
+    cp /lab/in/files/domtime /tmp
     dd if=/lab/in/files/diskload of=$LAB_WORK/program.img bs=1M conv=sync status=none
     for guest in ${BENCH_GUESTS:-ide ahci}; do
         for dm in ${BENCH_DMS:-hvm-dm qemu}; do
@@ -26,7 +27,7 @@ scenario() {
 one_guest() {
     local hdtype= id mode
     [ $2 = ide ] || hdtype='hdtype = "ahci"'
-    guest_cfg "$(direct_kernel "$EMULATED_ARGS guest.skip=bochs,cirrus,ahci,ata_piix,ata_generic")" "$hdtype" \
+    guest_cfg "$(direct_kernel "$EMULATED_ARGS $BENCH_ARGS guest.skip=bochs,cirrus,ahci,ata_piix,ata_generic")" "$hdtype" \
         "disk = [ $(hd hda /bench/data.img), $(hd hdb $LAB_WORK/program.img) ]"
     : >$SERIAL
     MARK=0
@@ -54,10 +55,6 @@ attach() {
     note "$1: $(guest_run 'dmesg | grep -E "ata[0-9.]+: (configured|[0-9]+ sectors)" | tail -n 2' | tr '\n' ' ')"
 }
 
-# Nanoseconds of all threads that are there: QEMU's workers outlive a load.
-dm_time() { cat /proc/$(dm_pid)/task/*/schedstat | awk '{ ns += $1 } END { print ns }'; }
-dom0_time() { awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8) * 10 }' /proc/stat; }
-
 # Of all regions; QEMU does not say.
 exits() {
     [ $1 = hvm-dm ] || { echo 0; return; }
@@ -65,7 +62,7 @@ exits() {
 }
 
 loads() {
-    local op load before host seen answer rest=
+    local op load seen answer seconds=${BENCH_SECONDS:-0.5}
     case $2 in
     dma) set -- $1 $2 "random 4096 1" "linear 65536 1" "linear 524288 1" ;;
     pio) set -- $1 $2 "random 4096 1" "linear 65536 1" ;;
@@ -74,12 +71,8 @@ loads() {
     for op in read write; do
         for load in "${@:3}"; do
             seen=$(exits $1)
-            before=$(dm_time)
-            host=$(dom0_time)
-            answer=$(guest_run "/tmp/load /dev/sda $op $load ${BENCH_SECONDS:-0.5}" 300) || fail "$2: $op $load fails"
-            host=$(($(dom0_time) - host))
-            before=$(($(dm_time) - before))
-            note "BENCH $1 $2 $op $load $answer $before $host $(($(exits $1) - seen))"
+            answer=$(measured_load $seconds "/tmp/load /dev/sda $op $load $seconds") || fail "$2: $op $load fails"
+            note "BENCH $1 $2 $op $load $answer $(($(exits $1) - seen))"
         done
     done
 }

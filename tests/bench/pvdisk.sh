@@ -3,7 +3,7 @@
 # needs: kernel
 # The same PVH guest and the same image, on ext4 in dom0, as a PV disk served by hvm-dm, by the packaged QEMU and by
 # the kernel's blkback over a loop device, in one dom0. A line for each load:
-# BENCH backend read|write random|linear bytes depth requests microseconds dom0-CPU-ns
+# BENCH backend read|write random|linear bytes depth requests microseconds dom0-CPU-microseconds
 
 scenario() {
     local id
@@ -15,12 +15,12 @@ scenario() {
     mount -t ext4 -o loop $LAB_WORK/fs.img /bench
     echo 0 >/proc/sys/vm/dirty_writeback_centisecs     # nobody writes the page cache back meanwhile
     dd if=/dev/urandom of=/bench/data.img bs=1M count=64 status=none
+    cp /lab/in/files/domtime /tmp
     dd if=/lab/in/files/diskload of=$LAB_WORK/program.img bs=1M conv=sync status=none
     for backend in ${BENCH_BACKENDS:-hvm-dm qemu}; do
         [ $backend = qemu ] && DM=/usr/libexec/xen-qemu-system-i386 || DM=/usr/libexec/hvm-dm
         boot
         id=$(domid)
-        PROCESS=$(dm_pid)
         loads $backend xvdb
         if [ $backend = hvm-dm ]; then
             xl block-detach guest xvdb
@@ -66,26 +66,15 @@ CFG
     guest_run 'cp /dev/xvdc /tmp/load && chmod +x /tmp/load' >/dev/null
 }
 
-# times FILE: nanoseconds that each of the device model's threads and of the threads of dom0's kernel has had: a backend
-# may be either, and works by both. spent FILE FILE: in between; a thread that ended meanwhile is left out.
-times() {
-    local kernel
-    kernel=$(awk '{ pid = $1; sub(/.*\) /, ""); if ($2 == 2) print "/proc/" pid "/schedstat" }' /proc/[0-9]*/stat 2>/dev/null)
-    awk '{ print FILENAME, $1 }' /proc/$PROCESS/task/*/schedstat $kernel >$1 2>/dev/null || true
-}
-spent() { awk 'NR == FNR { before[$1] = $2; next } { n += $2 - before[$1] } END { printf "%.0f", n }' $1 $2; }
-
 loads() {
-    local op how depth answer
+    local op how depth answer seconds=${BENCH_SECONDS:-0.4}
     sync
     for op in read write; do
         for how in "random 4096" "linear 1048576"; do
             for depth in 1 32; do
                 guest_run "/tmp/load /dev/$2 $op $how $depth 0.1" 90 >/dev/null || fail "$2: $op $how fails"
-                times before
-                answer=$(guest_run "/tmp/load /dev/$2 $op $how $depth ${BENCH_SECONDS:-0.4}" 90) || fail "$2: $op $how fails"
-                times after
-                note "BENCH $1 $op $how $depth $answer $(spent before after)"
+                answer=$(measured_load $seconds "/tmp/load /dev/$2 $op $how $depth $seconds") || fail "$2: $op $how fails"
+                note "BENCH $1 $op $how $depth $answer"
             done
         done
     done

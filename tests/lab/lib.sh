@@ -58,12 +58,13 @@ note() { echo "  $*" >&3; }
 fail() { echo "  FAIL: $*" >&3; exit 1; }
 outer() { echo "@@outer $*" >&3; }
 
-# until_true SECONDS COMMAND...: polls twice a second. What a poll forks is time taken from the guest.
+# until_true SECONDS COMMAND...: polls twice a second, or every $POLL seconds. What a poll forks is time taken from the
+# guest.
 until_true() {
     local deadline=$((SECONDS + $1)); shift
     until "$@"; do
         [ $SECONDS -lt $deadline ] || return 1
-        sleep 0.5
+        sleep ${POLL:-0.5}
     done
 }
 
@@ -197,6 +198,19 @@ guest_run() {
     status=$(since_mark | tr -d '\r' | sed -n "s/.*@$tag=\\([0-9]*\\)\\..*/\\1/p" | head -n 1)
     since_mark | tr -d '\r' | sed -e 's/^guest# //' -e "s/@$tag=.*//" -e '/^$/d'
     return $status
+}
+
+# measured_load SECONDS COMMAND: a load in the guest that takes so long, by a command that says how long it took as the
+# last word of its line. Prints that line and the microseconds that dom0 ran for it, of which nothing is ours: domtime
+# takes its sample amid the load, while no one polls.
+measured_load() {
+    local answer
+    awk -v s=$1 'BEGIN { print 0.5 + s / 4, s / 2 }' >sample.at
+    /tmp/domtime $(cat sample.at) >sample &
+    local sampler=$!
+    answer=$(POLL=2 guest_run "sleep 0.5; $2" 300) || return 1
+    wait $sampler || return 1
+    awk -v us=${answer##* } -v answer="$answer" '{ printf "%s %.0f\n", answer, us * $1 / 1e6 }' sample
 }
 
 # ---- device model --------------------------------------------------------------------------------

@@ -192,6 +192,62 @@ static void a_task_may_take_a_turn(void **state) {
     assert_int_equal(two.runs, 1);
 }
 
+struct gaze {
+    struct board *b;
+    struct loop_look look;
+    unsigned looks, finds, busy;
+    struct loop_task *then; /* what it finds to do, each time */
+};
+
+static bool gaze(void *arg) {
+    struct gaze *g = arg;
+    g->looks++;
+    g->busy += loop_busy(g->b->loop);
+    if (!g->finds)
+        return false;
+    g->finds--;
+    if (g->then)
+        loop_defer(g->b->loop, g->then);
+    return true;
+}
+
+static void looks_come_before_a_sleep_and_instead_of_it(void **state) {
+    struct board *b = *state;
+    struct tally task = {.b = b};
+    struct gaze one = {.b = b, .finds = 2, .then = &task.task}, two = {.b = b};
+    struct pipe_watch w;
+    task.task = (struct loop_task){.run = tally_run, .arg = &task};
+    one.look = (struct loop_look){.look = gaze, .arg = &one};
+    two.look = (struct loop_look){.look = gaze, .arg = &two};
+    watch(&w, b->loop);
+    loop_look_add(b->loop, &one.look);
+    loop_look_add(b->loop, &two.look);
+    loop_once(b->loop, b->clock, LOOP_FOREVER); /* found: no sleep, and what it found is done */
+    loop_once(b->loop, b->clock, LOOP_FOREVER);
+    assert_int_equal(one.looks, 2);
+    assert_int_equal(two.looks, 2);
+    assert_int_equal(task.runs, 2);
+    assert_int_equal(w.calls, 0);
+    poke(&w);
+    loop_once(b->loop, b->clock, LOOP_FOREVER); /* nothing found: descriptors get their turn */
+    assert_int_equal(one.looks, 3);
+    assert_int_equal(w.calls, 1);
+    loop_once(b->loop, b->clock, 0); /* it would not sleep */
+    loop_defer(b->loop, &task.task);
+    assert_true(loop_busy(b->loop));
+    loop_once(b->loop, b->clock, LOOP_FOREVER); /* nor here */
+    assert_int_equal(one.looks, 3);
+    assert_int_equal(one.busy + two.busy, 0);
+    loop_look_remove(b->loop, &two.look);
+    loop_look_remove(b->loop, &two.look); /* not there any more: nothing happens */
+    poke(&w);
+    loop_once(b->loop, b->clock, LOOP_FOREVER);
+    assert_int_equal(one.looks, 4);
+    assert_int_equal(two.looks, 3);
+    loop_look_remove(b->loop, &one.look);
+    unwatch(&w);
+}
+
 static void count_and_stop(void *arg) {
     struct tally *t = arg;
     t->runs++;
@@ -263,6 +319,7 @@ int main(void) {
         T(a_turn_inside_a_callback_sees_removals_too),
         T(tasks_run_before_it_sleeps),
         T(a_task_may_take_a_turn),
+        T(looks_come_before_a_sleep_and_instead_of_it),
         T(timers_end_the_sleep),
         T(timers_run_though_descriptors_never_rest),
         T(signals_end_the_sleep),

@@ -503,7 +503,7 @@ static void test_tap_turns(void **arg) {
     uint8_t f[3000], got[4000];
     if (!has_namespace)
         skip();
-    plug(net_tap_open(loop, "net0", "vif2.0-emu", -1, why, sizeof(why)));
+    plug(net_tap_open(loop, "net0", "vif2.0-emu", -1, 1, why, sizeof(why)));
     struct ifreq req = {.ifr_mtu = 4000};
     interface("vif2.0-emu", SIOCSIFMTU, &req);
     int far = listen_on("vif2.0-emu");

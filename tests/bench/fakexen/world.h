@@ -39,7 +39,8 @@
 #define WORLD_CALLS(X) \
     X(evtchn_bind) X(evtchn_unbind) X(evtchn_notify) X(evtchn_other) X(foreign_map) \
     X(resource_map) X(restrict) X(grant_map) X(grant_unmap) X(grant_copy) X(populate) \
-    X(hvm_param) X(domctl) X(xen_version) X(remote_shutdown) X(unknown) \
+    X(hvm_param) X(domctl) X(xen_version) X(remote_shutdown) X(yield) \
+    X(unknown) \
     X(dm_0) X(dm_create_server) X(dm_server_info) X(dm_map_range) X(dm_unmap_range) \
     X(dm_set_state) X(dm_destroy_server) X(dm_track_dirty_vram) X(dm_pci_intx) X(dm_isa_irq) \
     X(dm_pci_link) X(dm_modified_memory) X(dm_mem_type) X(dm_inject_event) X(dm_inject_msi) \

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest that was answered often asks again at once: a driver's accesses and a PV disk's requests
+ * come in series. Where the guest and dom0 share a CPU, a device model that sleeps after each
+ * answer makes dom0's kernel go to rest, be interrupted, wake the device model and be asked for the
+ * event: up to half of what an access costs. So the hypervisor is asked to give the CPU to the
+ * guest, which dom0's kernel doesn't notice, and the shared page is looked at before anybody
+ * sleeps.
+ *
+ * Where nobody waits for the CPU, Xen gives it back at once. A look that finds nothing makes the
+ * next ones rarer, down to one in 64 wakes, so that guests that don't come back, or come from CPUs
+ * of their own, cost next to nothing. Two things to know: dom0's kernel takes the time that others
+ * had for the device model's, and a busy guest may keep the CPU for Xen's time slice, a millisecond
+ * or so. Xen takes no such call from a restricted device model.
+ */
+#ifndef IOREQ_XEN_YIELD_H
+#define IOREQ_XEN_YIELD_H
+
+#include <stdbool.h>
+#include <xencall.h>
+
+struct xen_yield {
+    xencall_handle *call; /* NULL: it can't be done */
+    bool refused;
+    unsigned doubt, skip;
+};
+
+static inline bool xen_yield_ready(const struct xen_yield *y) {
+    return y->call && !y->refused && !y->skip;
+}
+
+/* Once a wake: whether it is worth a try this time. */
+bool xen_yield_try(struct xen_yield *y);
+/* Lets others have this CPU. False: Xen does not do that for us. */
+bool xen_yield(struct xen_yield *y);
+/* Whether the guest had come back meanwhile. */
+void xen_yield_learn(struct xen_yield *y, bool came);
+
+#endif
