@@ -305,6 +305,20 @@ def test_screendump():
 
 
 @test
+def test_disks_are_not_plugged():
+    """Neither IDE nor AHCI takes disks at run time; the guest's own stay."""
+    for hdtype in ('ide', 'ahci'):
+        with Monitored(base(hdtype=hdtype)) as s, Qmp(s.qmp_path) as q:
+            before = q.command('query-block')
+            for driver, bus in (('ide-hd', 'ahci0.2'), ('ide-cd', 'ahci0.3'), ('ide-hd', 'ide.0')):
+                error = q.reply('device_add', driver=driver, bus=bus, id='new')['error']
+                expect(error['class'] == 'GenericError', repr(error))
+                expect('plug' in error['desc'] or 'not found' in error['desc'], repr(error))
+            expect('error' in q.reply('device_del', id='new'), 'removed what was never there')
+            expect(q.command('query-block') == before, 'the disks are others now')
+
+
+@test
 def test_quit():
     with Monitored(CD) as s:
         with Qmp(s.qmp_path) as q:
