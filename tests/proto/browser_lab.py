@@ -120,7 +120,7 @@ def main():
     lab = Lab(web_port, ['--icount'] if a.icount else [])
     browse = None
     try:
-        lab.wait_for('This is dom0', 1200)
+        lab.wait_for('This is dom0', 3600)      # another lab may have to end first
         lab.type(GUEST)
         lab.wait_for('GUEST-PROMPTS', 400)
         browse = subprocess.Popen([os.path.join(TOP, 'tools', 'browse'), '127.0.0.1:%d' % web_port],

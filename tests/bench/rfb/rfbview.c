@@ -260,11 +260,13 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* N key|point [REST]: from an event to the update that it caused, REST seconds apart. */
+/* N key|type|point [REST]: from an event to the update that it caused, REST seconds apart. `key`
+ * takes each going up and down of one, `type` only those down. */
 static void latency(char **word) {
     static double ms[TIMES];
     unsigned n = (unsigned)number(word, 0, 10);
     bool pointer = n && word[1] && !strcmp(word[1], "point");
+    bool type = n && word[1] && !strcmp(word[1], "type");
     n = n < 1 ? 1 : n < TIMES ? n : TIMES;
     drain(0.2, 5);
     for (unsigned i = 0; i < n; i++) {
@@ -273,12 +275,14 @@ static void latency(char **word) {
         if (pointer)
             rfb_pointer(&view, 10 + i % 2, 10, 0);
         else
-            rfb_key(&view, 'a', i % 2 == 0);
+            rfb_key(&view, 'a', type || i % 2 == 0);
         if (!rfb_wait(&view, begun + 5 * NS_PER_S)) {
             printf("error no update after event %u\n", i);
             return;
         }
         ms[i] = (double)(now_ns() - begun) / 1e6;
+        if (type)
+            rfb_key(&view, 'a', false);
     }
     qsort(ms, n, sizeof(*ms), by_size);
     printf("ok {\"least\": %.3f, \"median\": %.3f, \"most\": %.3f}\n", ms[0], ms[n / 2], ms[n - 1]);
