@@ -128,6 +128,13 @@ unsigned fixture_hv_watches(struct fixture_hv *f) {
     return n;
 }
 
+bool fixture_hv_settle(struct fixture_hv *f) {
+    bool any = false;
+    while (fixture_hv_watches(f))
+        any = true;
+    return any;
+}
+
 /* ---- grants ---- */
 
 static bool granted(const struct fixture_hv *f, uint32_t ref) {
@@ -169,6 +176,7 @@ static bool pv_copy(struct pv *pv, struct pv_copy *pieces, unsigned n) {
         struct pv_copy *p = &pieces[i];
         if (p->offset + p->len > PV_PAGE || !p->len)
             fixture_wrong("a copy past the guest's page", p->offset + p->len);
+        f->split += (uintptr_t)p->local % PV_PAGE + p->len > PV_PAGE;
         p->ok = granted(f, p->ref);
         if (p->ok && p->to_guest)
             memcpy(f->pages[p->ref] + p->offset, p->local, p->len);
@@ -201,7 +209,9 @@ static void pv_unbind(struct pv *pv, struct pv_port *port) {
 static void pv_notify(struct pv *pv, struct pv_port *port) {
     if (!port->bound)
         fixture_wrong("a notification without a channel", port->local);
-    of(pv)->notified++;
+    struct fixture_hv *f = of(pv);
+    f->notified++;
+    f->told[port->local - FHV_PORT]++;
 }
 
 void fixture_hv_event(struct fixture_hv *f, unsigned port) {

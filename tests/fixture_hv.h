@@ -9,7 +9,7 @@
 
 #include "core/pv.h"
 
-enum { FHV_NODES = 160, FHV_WATCHES = 16, FHV_PAGES = 512, FHV_PORT = 7, FHV_PORTS = 8 };
+enum { FHV_NODES = 160, FHV_WATCHES = 16, FHV_PAGES = 512, FHV_PORT = 7, FHV_PORTS = 20 };
 
 struct fixture_hv {
     struct pv pv;
@@ -26,7 +26,9 @@ struct fixture_hv {
     bool revoked[FHV_PAGES];
     bool can_copy;
     unsigned mapped;                    /* pages, now */
-    unsigned map_calls, copy_calls, notified;
+    unsigned map_calls, copy_calls;
+    unsigned split;                     /* pieces across two pages of ours: two for Xen */
+    unsigned notified, told[FHV_PORTS]; /* in all; of each channel */
     struct pv_port *ports[FHV_PORTS];   /* bound, by the guest's port number from FHV_PORT on */
 };
 
@@ -40,6 +42,8 @@ void fixture_hv_remove(struct fixture_hv *f, const char *path);           /* all
 
 /* Calls the watches that are due; returns how many. */
 unsigned fixture_hv_watches(struct fixture_hv *f);
+/* The same until nothing changes any more; true if one was due. */
+bool fixture_hv_settle(struct fixture_hv *f);
 void fixture_hv_event(struct fixture_hv *f, unsigned port); /* the guest's number */
 
 #endif

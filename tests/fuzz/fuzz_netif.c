@@ -10,7 +10,7 @@
 
 #include "core/bits.h"
 #include "fixture.h"
-#include "fixture_pv.h"
+#include "fixture_hv.h"
 #include "loop.h"
 #include "pv/net.h"
 
@@ -18,6 +18,7 @@
 #define FE "/local/domain/1/device/vif/0/"
 
 static struct fixture fx;
+static struct fixture_hv hv;
 static struct net *net;
 
 static struct net *open_link(void *unused, const char *id, const char *ifname) {
@@ -30,12 +31,12 @@ static struct net *open_link(void *unused, const char *id, const char *ifname) {
 enum { TWO_QUEUES = 1, CTRL = 2, SILENT = 4, ANY_GROUP = 8 /* of the last odd byte */ };
 enum { CTRL_PAGE = 7 };
 
-static void put_nodes(struct fake_pv *xen, const char *const (*nodes)[2], unsigned n) {
+static void put_nodes(struct fixture_hv *xen, const char *const (*nodes)[2], unsigned n) {
     for (unsigned i = 0; i < n; i++)
-        fake_put(xen, nodes[i][0], nodes[i][1]);
+        fixture_hv_put(xen, nodes[i][0], nodes[i][1]);
 }
 
-static void connect_all(struct fake_pv *xen, unsigned how) {
+static void connect_all(struct fixture_hv *xen, unsigned how) {
     static const char *const nodes[][2] = {
         {BE "frontend", "/local/domain/1/device/vif/0"}, {BE "mac", "00:16:3e:01:02:03"},
         {BE "online", "1"}, {FE "state", "1"}, {FE "tx-ring-ref", "1"}, {FE "rx-ring-ref", "2"},
@@ -55,12 +56,12 @@ static void connect_all(struct fake_pv *xen, unsigned how) {
     if (how & CTRL)
         put_nodes(xen, ctrl, ARRAY_LEN(ctrl));
     if (how & SILENT)
-        fake_put(xen, FE "feature-rx-notify", "0");
+        fixture_hv_put(xen, FE "feature-rx-notify", "0");
     if (how & ANY_GROUP)
-        fake_put(xen, FE "request-multicast-control", "0");
-    fake_settle(xen);
-    fake_put(xen, FE "state", "4");
-    fake_settle(xen);
+        fixture_hv_put(xen, FE "request-multicast-control", "0");
+    fixture_hv_settle(xen);
+    fixture_hv_put(xen, FE "state", "4");
+    fixture_hv_settle(xen);
 }
 
 static void move(uint8_t *ring, unsigned by) {
@@ -80,7 +81,7 @@ static void arrive(const uint8_t *b) {
                    &(struct net_meta){.flags = b[8] & 2});
 }
 
-static void control(struct fake_pv *xen, const uint8_t *b) {
+static void control(struct fixture_hv *xen, const uint8_t *b) {
     uint8_t *ring = xen->pages[CTRL_PAGE], *s = ring + 64 + load_le32(ring) % 128 * 16;
     store_le16(s, b[2]);
     store_le16(s + 2, b[3] % 12);
@@ -88,11 +89,11 @@ static void control(struct fake_pv *xen, const uint8_t *b) {
     store_le32(s + 8, b[8]);
     store_le32(s + 12, load_le16(b + 9));
     move(ring, 1);
-    fake_kick(xen, 3);
+    fixture_hv_event(xen, FHV_PORT + 3);
 }
 
 /* What is rare. */
-static void odd_step(struct fake_pv *xen, const uint8_t *b) {
+static void odd_step(struct fixture_hv *xen, const uint8_t *b) {
     switch (b[1] & 7) {
     case 1:
         control(xen, b);
@@ -105,19 +106,19 @@ static void odd_step(struct fake_pv *xen, const uint8_t *b) {
         xen->revoked[8 + b[2] % 32] ^= true;
         break;
     case 4:
-        fake_put(xen, FE "request-multicast-control", b[2] & 1 ? "1" : "0");
-        fake_settle(xen);
+        fixture_hv_put(xen, FE "request-multicast-control", b[2] & 1 ? "1" : "0");
+        fixture_hv_settle(xen);
         break;
     case 5:
         memcpy(xen->pages[8 + b[2] % 32] + b[3] * 8, b + 4, 8);
         break;
     default:
-        fake_kick(xen, b[2] % 4);
+        fixture_hv_event(xen, FHV_PORT + b[2] % 4);
     }
 }
 
 /* One step: what, and 12 bytes. */
-static void step(struct fake_pv *xen, const uint8_t *b) {
+static void step(struct fixture_hv *xen, const uint8_t *b) {
     uint8_t *tx = xen->pages[b[0] & 8 ? 3 : 1], *rx = xen->pages[b[0] & 8 ? 4 : 2];
     uint32_t at = load_le32(b[0] & 1 ? rx : tx);
     switch (b[0] & 7) {
@@ -153,20 +154,19 @@ static void step(struct fake_pv *xen, const uint8_t *b) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     struct pv_net_board board = {.open = open_link};
     fixture_init(&fx);
-    struct fake_pv *xen = fake_pv_new();
+    struct fixture_hv *xen = &hv;
+    fixture_hv_init(xen);
     board.loop = loop_new();
     board.clock = fx.clock;
     struct xenbus *bus = xenbus_new(&xen->pv, &pv_net_type, &board);
     connect_all(xen, len % 13 ? bytes[len - 1] : 0);
     for (; len >= 13; bytes += 13, len -= 13)
         step(xen, bytes);
-    fake_kick(xen, 0);
+    fixture_hv_event(xen, FHV_PORT);
     loop_once(board.loop, NULL, 0);
     xenbus_free(bus);
-    if (xen->maps)
-        abort();
     loop_free(board.loop);
-    fake_pv_free(xen);
+    fixture_hv_done(xen);
     fixture_done(&fx);
     return 0;
 }

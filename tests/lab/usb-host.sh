@@ -5,6 +5,7 @@
 # outer: -device usb-storage,id=stick,bus=u.0,port=1,drive=medium -device usb-kbd,id=kbd,bus=u.0,port=2
 # USB devices of dom0 in the guest's hands: a disk is read and written, a keyboard typed on; they go back to dom0's
 # drivers by usbdev-detach and when the guest is destroyed in the middle of a transfer; one is pulled out.
+. "$(dirname "${BASH_SOURCE[0]}")/usb.sh"
 
 scenario() {
     dom0_has 46f4 usb-storage || fail "dom0 has no USB disk"
@@ -22,41 +23,6 @@ scenario() {
     [ "$guest_keeps_file" = "$written" ] || fail "dom0 does not find what the guest wrote"
     pulled_out
     destroyed
-}
-
-# Address of dom0's device with that vendor: "BUS ADDR NAME".
-find_device() {
-    local dir
-    for dir in /sys/bus/usb/devices/*; do
-        [ "$(cat $dir/idVendor 2>/dev/null)" = $1 ] && echo "$(cat $dir/busnum) $(cat $dir/devnum) ${dir##*/}" && return
-    done
-    return 1
-}
-
-driver_of() { basename "$(readlink /sys/bus/usb/devices/$1:1.0/driver)"; }
-
-# dom0_has VENDOR DRIVER [S]
-dom0_drives() {
-    local found
-    found=($(find_device $1)) && [ "$(driver_of ${found[2]})" = $2 ]
-}
-dom0_has() { until_true ${3:-30} dom0_drives $1 $2; }
-
-dom0_disk_there() { [ -b /dev/sda ] && [ $(blockdev --getsize64 /dev/sda) -gt 0 ]; }
-
-# dom0_read KIB KIB: the checksum of that part of the disk.
-dom0_read() {
-    until_true 30 dom0_disk_there || fail "dom0 has no /dev/sda"
-    echo 3 >/proc/sys/vm/drop_caches
-    dd if=/dev/sda bs=1k skip=$1 count=$2 2>/dev/null | md5sum | cut -d ' ' -f 1
-}
-
-attach() {
-    local found
-    found=($(find_device $1)) || fail "dom0 has no device of $1"
-    xl usbdev-attach guest hostbus=${found[0]} hostaddr=${found[1]} || fail "usbdev-attach"
-    dom0_has $1 usbfs || fail "dom0's drivers have not let go of $1"
-    note "attached $1, ${found[0]}.${found[1]}"
 }
 
 wait_for_disk() {

@@ -32,7 +32,7 @@ scenario() {
     [ $LAB_DM = qemu ] || { plug; controller $high; }
     ! guest_run 'dmesg | grep -i -E "xhci.*(error|warn|timeout|died|not respond)|usb .*(error|reset)"' >complaints ||
         { cat complaints >&3; fail "the driver complains"; }
-    idle 30
+    idle
     note "dm: $(dm_stats)"
 }
 

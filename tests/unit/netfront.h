@@ -21,7 +21,7 @@
 #include "core/bits.h"
 #include "core/net_frame.h"
 #include "fixture.h"
-#include "fixture_pv.h"
+#include "fixture_hv.h"
 #include "loop.h"
 #include "pv/net.h"
 #include "pv/netif.h"
@@ -37,7 +37,7 @@ enum { QUEUES = 3, CTRL_REF = 7, DATA = 8 };
 #define RX_REF (2 + 2 * at_queue)
 
 static struct fixture fx;
-static struct fake_pv *xen;
+static struct fixture_hv hv, *const xen = &hv;
 static struct loop *loop;
 static struct net *net;
 static struct xenbus *bus;
@@ -57,7 +57,7 @@ static struct net *open_link(void *unused, const char *id, const char *ifname) {
 static void settle(void) {
     do
         loop_once(loop, NULL, 0);
-    while (fake_settle(xen));
+    while (fixture_hv_settle(xen));
 }
 
 static uint32_t *word(unsigned ref, unsigned off) {
@@ -71,17 +71,17 @@ static uint8_t *slot(unsigned ref, uint32_t i) {
 static void setup_offloads(unsigned offloads) {
     fixture_init(&fx);
     queue_count = 1;
-    xen = fake_pv_new();
+    fixture_hv_init(xen);
     loop = loop_new();
     net = fixture_net(&fx);
     net->offloads = offloads;
     board = (struct pv_net_board){.loop = loop, .clock = fx.clock, .open = open_link};
     bus = xenbus_new(&xen->pv, &pv_net_type, &board);
-    fake_put(xen, BE "frontend", "/local/domain/1/device/vif/0");
-    fake_put(xen, BE "mac", "00:16:3e:01:02:03");
-    fake_put(xen, BE "online", "1");
-    fake_put(xen, FE "state", "1");
-    fake_put(xen, BE "state", "1");
+    fixture_hv_put(xen, BE "frontend", "/local/domain/1/device/vif/0");
+    fixture_hv_put(xen, BE "mac", "00:16:3e:01:02:03");
+    fixture_hv_put(xen, BE "online", "1");
+    fixture_hv_put(xen, FE "state", "1");
+    fixture_hv_put(xen, BE "state", "1");
     settle();
 }
 
@@ -99,30 +99,30 @@ static void put_number(const char *folder, const char *node, unsigned val) {
     char path[128], text[16];
     snprintf(path, sizeof(path), FE "%s%s", folder, node);
     snprintf(text, sizeof(text), "%u", val);
-    fake_put(xen, path, text);
+    fixture_hv_put(xen, path, text);
 }
 
 static void put_queue(const char *folder, unsigned n) {
     put_number(folder, "tx-ring-ref", 1 + 2 * n);
     put_number(folder, "rx-ring-ref", 2 + 2 * n);
-    put_number(folder, "event-channel", FAKE_PORT + n);
+    put_number(folder, "event-channel", FHV_PORT + n);
 }
 
 static void connect_with(bool all) {
     begin_rings();
     if (queue_count == 1)
         put_queue("", 0);
-    fake_put(xen, FE "request-rx-copy", "1");
-    fake_put(xen, FE "feature-rx-notify", "1");
+    fixture_hv_put(xen, FE "request-rx-copy", "1");
+    fixture_hv_put(xen, FE "feature-rx-notify", "1");
     if (all) {
-        fake_put(xen, FE "feature-sg", "1");
-        fake_put(xen, FE "feature-gso-tcpv4", "1");
-        fake_put(xen, FE "feature-gso-tcpv6", "1");
-        fake_put(xen, FE "feature-ipv6-csum-offload", "1");
+        fixture_hv_put(xen, FE "feature-sg", "1");
+        fixture_hv_put(xen, FE "feature-gso-tcpv4", "1");
+        fixture_hv_put(xen, FE "feature-gso-tcpv6", "1");
+        fixture_hv_put(xen, FE "feature-ipv6-csum-offload", "1");
     }
-    fake_put(xen, FE "state", "4");
+    fixture_hv_put(xen, FE "state", "4");
     settle();
-    assert_string_equal(fake_got(xen, BE "state"), "4");
+    assert_string_equal(fixture_hv_get(xen, BE "state"), "4");
 }
 
 static int setup(void **unused) {
@@ -140,10 +140,8 @@ static int setup_plain(void **unused) {
 static int teardown(void **unused) {
     (void)unused;
     xenbus_free(bus);
-    assert_int_equal(xen->maps, 0);
-    assert_null(xen->port[0]);
     loop_free(loop);
-    fake_pv_free(xen);
+    fixture_hv_done(xen);
     fixture_done(&fx);
     return 0;
 }
@@ -168,7 +166,7 @@ static void tx_extra(unsigned type, unsigned flags, const uint8_t *six) {
 static void kick(void) {
     *word(TX_REF, 0) = tx_prod[at_queue];
     *word(RX_REF, 0) = rx_prod[at_queue];
-    fake_kick(xen, at_queue);
+    fixture_hv_event(xen, FHV_PORT + at_queue);
     settle();
 }
 

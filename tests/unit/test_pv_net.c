@@ -9,12 +9,12 @@
 
 static void features(void **unused) {
     (void)unused;
-    assert_string_equal(fake_got(xen, BE "state"), "2");
-    assert_string_equal(fake_got(xen, BE "hotplug-status"), "connected");
-    assert_string_equal(fake_got(xen, BE "feature-rx-copy"), "1");
-    assert_string_equal(fake_got(xen, BE "feature-rx-flip"), "0");
-    assert_string_equal(fake_got(xen, BE "feature-sg"), "1");
-    assert_string_equal(fake_got(xen, BE "feature-gso-tcpv4"), "1");
+    assert_string_equal(fixture_hv_get(xen, BE "state"), "2");
+    assert_string_equal(fixture_hv_get(xen, BE "hotplug-status"), "connected");
+    assert_string_equal(fixture_hv_get(xen, BE "feature-rx-copy"), "1");
+    assert_string_equal(fixture_hv_get(xen, BE "feature-rx-flip"), "0");
+    assert_string_equal(fixture_hv_get(xen, BE "feature-sg"), "1");
+    assert_string_equal(fixture_hv_get(xen, BE "feature-gso-tcpv4"), "1");
     connect_with(true);
     assert_int_equal(fixture_accepted(net), NET_CSUM | NET_TSO4 | NET_TSO6);
 }
@@ -39,7 +39,7 @@ static void sends(void **unused) {
         assert_int_equal(load_le16(slot(TX_REF, tx_cons[0])), 0x100 + i);
         assert_int_equal(status(), 0);
     }
-    assert_int_equal(xen->notified[0], 1);
+    assert_int_equal(xen->told[0], 1);
     assert_int_equal(*word(TX_REF, 4), 4); /* tell of the next */
 }
 
@@ -140,7 +140,7 @@ static void multicast_control(void **unused) {
     uint8_t f[100];
     static const uint8_t group[6] = {0x01, 0x00, 0x5e, 1, 2, 3};
     (void)unused;
-    fake_put(xen, FE "request-multicast-control", "1");
+    fixture_hv_put(xen, FE "request-multicast-control", "1");
     connect_with(false);
     post(8);
     make_frame(f, group, sizeof(f));
@@ -230,11 +230,11 @@ static void expect_not_served(void) {
     assert_int_equal(fixture_sent_count(net), sent);
     assert_false(net->listening);
     /* until it connects anew */
-    fake_put(xen, FE "state", "5");
+    fixture_hv_put(xen, FE "state", "5");
     settle();
-    fake_put(xen, FE "state", "6");
+    fixture_hv_put(xen, FE "state", "6");
     settle();
-    fake_put(xen, FE "state", "1");
+    fixture_hv_put(xen, FE "state", "1");
     settle();
     connect_with(true);
     tx(DATA, 0, 0, 100);
@@ -265,21 +265,21 @@ static void hostile_rings(void **unused) {
 static void split_channels(void **unused) {
     uint8_t f[100];
     (void)unused;
-    fake_put(xen, FE "event-channel-tx", "8");
-    fake_put(xen, FE "event-channel-rx", "9");
+    fixture_hv_put(xen, FE "event-channel-tx", "8");
+    fixture_hv_put(xen, FE "event-channel-rx", "9");
     connect_with(false);
     tx(DATA, 0, 0, 100);
     *word(TX_REF, 0) = tx_prod[0];
-    fake_kick(xen, 1);
+    fixture_hv_event(xen, FHV_PORT + 1);
     assert_int_equal(fixture_sent_count(net), 1);
-    assert_int_equal(xen->notified[1], 1);
+    assert_int_equal(xen->told[1], 1);
     post(1);
     *word(RX_REF, 0) = rx_prod[0];
-    fake_kick(xen, 2);
+    fixture_hv_event(xen, FHV_PORT + 2);
     make_frame(f, mac, sizeof(f));
     fixture_arrive(net, f, sizeof(f), NULL);
     rx(0, 100);
-    assert_int_equal(xen->notified[2], 1);
+    assert_int_equal(xen->told[2], 1);
 }
 
 /* A full ring is served in batches, and goes on by itself. */
@@ -291,7 +291,7 @@ static void a_full_ring(void **unused) {
     kick();
     assert_int_equal(*word(TX_REF, 8), 256);
     assert_int_equal(xen->copy_calls, 4);
-    assert_int_equal(xen->notified[0], 1); /* its wish: of the first */
+    assert_int_equal(xen->told[0], 1); /* its wish: of the first */
 }
 
 /* ---- floods ---- */
@@ -391,7 +391,7 @@ static void sums_of_ipv6(void **unused) {
 
 static void no_offloads(void **unused) {
     (void)unused;
-    fake_put(xen, FE "feature-no-csum-offload", "1");
+    fixture_hv_put(xen, FE "feature-no-csum-offload", "1");
     connect_with(true);
     assert_int_equal(fixture_accepted(net), 0);
 }
@@ -437,13 +437,13 @@ static void a_guest_that_stalls(void **unused) {
 static void a_guest_that_does_not_tell(void **unused) {
     (void)unused;
     connect_with(true);
-    fake_put(xen, FE "state", "5");
+    fixture_hv_put(xen, FE "state", "5");
     settle();
-    fake_put(xen, FE "state", "1");
+    fixture_hv_put(xen, FE "state", "1");
     settle();
-    fake_put(xen, FE "feature-rx-notify", "0");
+    fixture_hv_put(xen, FE "feature-rx-notify", "0");
     begin_rings();
-    fake_put(xen, FE "state", "4");
+    fixture_hv_put(xen, FE "state", "4");
     settle();
     arrive_many(3);
     post(3);
@@ -481,7 +481,7 @@ static void multicast_at_any_time(void **unused) {
     make_frame(f, group, sizeof(f));
     fixture_arrive(net, f, sizeof(f), NULL);
     rx(0, 100);
-    fake_put(xen, FE "request-multicast-control", "1");
+    fixture_hv_put(xen, FE "request-multicast-control", "1");
     settle();
     fixture_arrive(net, f, sizeof(f), NULL);
     assert_int_equal(*word(RX_REF, 8), 1);
@@ -495,7 +495,7 @@ static void multicast_at_any_time(void **unused) {
     }
     fixture_arrive(net, f, sizeof(f), NULL);
     rx(0, 100);
-    fake_put(xen, FE "request-multicast-control", "0");
+    fixture_hv_put(xen, FE "request-multicast-control", "0");
     settle();
     f[0] = 0x33;
     fixture_arrive(net, f, sizeof(f), NULL);
@@ -512,13 +512,13 @@ static void event_indices(void **unused) {
         tx(DATA, 0, 0, 100);
         kick();
     }
-    assert_int_equal(xen->notified[0], 0);
+    assert_int_equal(xen->told[0], 0);
     tx(DATA, 0, 0, 100);
     kick();
-    assert_int_equal(xen->notified[0], 1);
+    assert_int_equal(xen->told[0], 1);
     tx(DATA, 0, 0, 100);
     kick();
-    assert_int_equal(xen->notified[0], 1);
+    assert_int_equal(xen->told[0], 1);
 }
 
 /* Frames so close together that being told of each costs more than they do. */

@@ -41,7 +41,7 @@ static unsigned total(void) {
 static void queues_send(void **unused) {
     uint8_t f[200];
     (void)unused;
-    assert_string_equal(fake_got(xen, BE "multi-queue-max-queues"), "8");
+    assert_string_equal(fixture_hv_get(xen, BE "multi-queue-max-queues"), "8");
     put_queues(3);
     connect_with(true);
     make_frame(xen->pages[DATA], peer, 200);
@@ -50,7 +50,7 @@ static void queues_send(void **unused) {
         kick();
         assert_int_equal(fixture_sent(net, f, sizeof(f), NULL), 100 + at_queue);
         assert_int_equal(status(), NETIF_OKAY);
-        assert_int_equal(xen->notified[at_queue], 1);
+        assert_int_equal(xen->told[at_queue], 1);
     }
 }
 
@@ -141,21 +141,21 @@ static void a_queue_that_stalls(void **unused) {
 static void queues_that_cannot_be(void **unused) {
     (void)unused;
     static const char *const counts[] = {"0", "9", "4000000000"};
-    fake_put(xen, FE "request-rx-copy", "1");
+    fixture_hv_put(xen, FE "request-rx-copy", "1");
     for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
-        fake_put(xen, FE "multi-queue-num-queues", counts[i]);
-        fake_put(xen, FE "state", "4");
+        fixture_hv_put(xen, FE "multi-queue-num-queues", counts[i]);
+        fixture_hv_put(xen, FE "state", "4");
         settle();
-        assert_string_equal(fake_got(xen, BE "state"), "5");
-        fake_put(xen, FE "state", "1");
+        assert_string_equal(fixture_hv_get(xen, BE "state"), "5");
+        fixture_hv_put(xen, FE "state", "1");
         settle();
     }
     put_queues(2);
-    fake_put(xen, FE "queue-1/rx-ring-ref", "1000");
-    fake_put(xen, FE "state", "4");
+    fixture_hv_put(xen, FE "queue-1/rx-ring-ref", "1000");
+    fixture_hv_put(xen, FE "state", "4");
     settle();
-    assert_string_equal(fake_got(xen, BE "state"), "5");
-    assert_int_equal(xen->maps, 0);
+    assert_string_equal(fixture_hv_get(xen, BE "state"), "5");
+    assert_int_equal(xen->mapped, 0);
 }
 
 /* ---- the control ring ---- */
@@ -165,8 +165,8 @@ static void connect_ctrl(unsigned queues) {
     ctrl_prod = ctrl_cons = 0;
     memset(xen->pages[CTRL_REF], 0, PV_PAGE);
     *word(CTRL_REF, 4) = *word(CTRL_REF, 12) = 1;
-    fake_put(xen, FE "ctrl-ring-ref", "7");
-    put_number("", "event-channel-ctrl", FAKE_PORT + QUEUES);
+    fixture_hv_put(xen, FE "ctrl-ring-ref", "7");
+    put_number("", "event-channel-ctrl", FHV_PORT + QUEUES);
     connect_with(true);
 }
 
@@ -174,16 +174,16 @@ static uint32_t answered; /* the data of the last one */
 
 static uint32_t ctrl(unsigned type, uint32_t a, uint32_t b, uint32_t c) {
     uint8_t *s = xen->pages[CTRL_REF] + 64 + (ctrl_prod & 127) * 16;
-    unsigned told = xen->notified[QUEUES];
+    unsigned told = xen->told[QUEUES];
     store_le16(s, (uint16_t)(0x300 + ctrl_prod));
     store_le16(s + 2, (uint16_t)type);
     store_le32(s + 4, a);
     store_le32(s + 8, b);
     store_le32(s + 12, c);
     *word(CTRL_REF, 0) = ++ctrl_prod;
-    fake_kick(xen, QUEUES);
+    fixture_hv_event(xen, FHV_PORT + QUEUES);
     assert_int_equal(*word(CTRL_REF, 8), ctrl_prod);
-    assert_int_equal(xen->notified[QUEUES], told + 1);
+    assert_int_equal(xen->told[QUEUES], told + 1);
     *word(CTRL_REF, 12) = ctrl_prod + 1;
     assert_int_equal(load_le16(s), 0x300 + ctrl_prod - 1);
     assert_int_equal(load_le16(s + 2), type);
@@ -325,7 +325,7 @@ static void mapping(void **unused) {
 static void bad_control(void **unused) {
     (void)unused;
     connect_ctrl(2);
-    assert_string_equal(fake_got(xen, BE "feature-ctrl-ring"), "1");
+    assert_string_equal(fixture_hv_get(xen, BE "feature-ctrl-ring"), "1");
     assert_int_equal(ctrl(0, 0, 0, 0), NETCTRL_NOT_SUPPORTED);
     assert_int_equal(ctrl(11, 0, 0, 0), NETCTRL_NOT_SUPPORTED);
     assert_int_equal(ctrl(NETCTRL_GET_HASH_FLAGS, 0, 0, 0), NETCTRL_NOT_SUPPORTED);
@@ -358,7 +358,7 @@ static void a_ctrl_index_that_jumps(void **unused) {
     (void)unused;
     connect_ctrl(1);
     *word(CTRL_REF, 0) = 129;
-    fake_kick(xen, QUEUES);
+    fixture_hv_event(xen, FHV_PORT + QUEUES);
     settle();
     assert_int_equal(*word(CTRL_REF, 8), 0);
     assert_false(net->listening);
@@ -391,9 +391,9 @@ static void kept_grants(void **unused) {
         list_gref(i, DATA + 49 - i, 0);
     list_gref(30, DATA, NETGREF_READONLY);
     list_gref(31, DATA + 1, NETGREF_READONLY);
-    unsigned before = xen->maps;
+    unsigned before = xen->mapped;
     assert_int_equal(ctrl(NETCTRL_ADD_GREF_MAPPING, 0, KEY_PAGE, 32), NETCTRL_SUCCESS);
-    assert_int_equal(xen->maps, before + 32);
+    assert_int_equal(xen->mapped, before + 32);
     unsigned calls = xen->copy_calls;
     make_frame(want, peer, sizeof(want));
     memcpy(xen->pages[DATA] + 96, want, 4000);
@@ -421,7 +421,7 @@ static void kept_grants(void **unused) {
     assert_int_equal(gref_status(0), NETCTRL_SUCCESS);
     assert_int_equal(gref_status(1), NETCTRL_INVALID_PARAMETER);
     assert_int_equal(gref_status(2), NETCTRL_INVALID_PARAMETER);
-    assert_int_equal(xen->maps, before + 31);
+    assert_int_equal(xen->mapped, before + 31);
     tx(DATA, 96, 0, 100);
     kick();
     assert_int_equal(xen->copy_calls, calls + 3); /* the list twice, and the frame */
@@ -432,18 +432,18 @@ static void kept_grants(void **unused) {
 static void kept_grants_that_fail(void **unused) {
     (void)unused;
     connect_ctrl(2);
-    unsigned before = xen->maps;
+    unsigned before = xen->mapped;
     list_gref(0, DATA, 0);
     list_gref(1, DATA + 1, 0);
     list_gref(2, 1000, 0);
     assert_int_equal(ctrl(NETCTRL_ADD_GREF_MAPPING, 1, KEY_PAGE, 3), NETCTRL_INVALID_PARAMETER);
-    assert_int_equal(xen->maps, before);
+    assert_int_equal(xen->mapped, before);
     list_gref(2, DATA, 0); /* twice */
     assert_int_equal(ctrl(NETCTRL_ADD_GREF_MAPPING, 1, KEY_PAGE, 3), NETCTRL_INVALID_PARAMETER);
-    assert_int_equal(xen->maps, before);
+    assert_int_equal(xen->mapped, before);
     assert_int_equal(ctrl(NETCTRL_ADD_GREF_MAPPING, 1, KEY_PAGE, 2), NETCTRL_SUCCESS);
     assert_int_equal(ctrl(NETCTRL_ADD_GREF_MAPPING, 0, KEY_PAGE, 2), NETCTRL_SUCCESS);
-    assert_int_equal(xen->maps, before + 4);
+    assert_int_equal(xen->mapped, before + 4);
 }
 
 int main(void) {
