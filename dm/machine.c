@@ -339,7 +339,7 @@ static bool monitor_side(struct board *b, const struct config_device *device, co
     unsigned long n = strtoul(val, &rest, 10);
     *pixels = (unsigned)n;
     return (n && n <= STDVGA_SIDE && !*rest) ||
-           refuse(b, "VGA.%s=%s: 1 to %u pixels were expected", key, val, STDVGA_SIDE);
+           board_refuse(b, "VGA.%s=%s: 1 to %u pixels were expected", key, val, STDVGA_SIDE);
 }
 
 static bool draw_stdvga(struct board *b, const struct config_device *device) {
@@ -365,8 +365,8 @@ static bool draw_cirrus(struct board *b, const struct config_device *device) {
     struct cirrus_pins pins = {.engine = m->engine, .io = m->io, .pci = m->pci,
                                .clock = m->clock, .devfn = devfn_of(device)};
     if (device && (opts_get(device->opts, "xres") || opts_get(device->opts, "yres")))
-        return refuse(b, "-device %s: this chip says nothing of its monitor; xres= and yres= are "
-                      "for VGA", device->opts->text);
+        return board_refuse(b, "-device %s: this chip says nothing of its monitor; xres= and yres= "
+                               "are for VGA", device->opts->text);
     if (!board_rom(b, "vgabios-cirrus.bin", &pins.rom, &pins.rom_len))
         return false;
     struct cirrus *vga = cirrus_new(&pins, b->why, b->why_len);

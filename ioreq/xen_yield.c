@@ -3,9 +3,19 @@
 #include "xen_yield.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <time.h>
 #include <xen/sched.h>
 
-enum { DOUBT_MAX = 63 };
+#include "core/bits.h"
+
+enum { DOUBT_MAX = 63, DOUBT_AWAY = 65535, AWAY_US = 250 };
+
+static int64_t now_us(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
 
 bool xen_yield_try(struct xen_yield *y) {
     bool ready = xen_yield_ready(y);
@@ -15,11 +25,17 @@ bool xen_yield_try(struct xen_yield *y) {
 }
 
 bool xen_yield(struct xen_yield *y) {
+    int64_t left = now_us();
     y->refused = xencall2(y->call, __HYPERVISOR_sched_op, SCHEDOP_yield, 0) != 0;
+    y->away = now_us() - left > AWAY_US;
     return !y->refused;
 }
 
 void xen_yield_learn(struct xen_yield *y, bool came) {
-    y->doubt = came ? 0 : y->doubt < DOUBT_MAX ? 2 * y->doubt + 1 : DOUBT_MAX;
+    unsigned more = 2 * y->doubt + 1;
+    if (y->away)
+        y->doubt = MIN(MAX(more, (unsigned)DOUBT_MAX), (unsigned)DOUBT_AWAY);
+    else
+        y->doubt = came ? 0 : MIN(more, (unsigned)DOUBT_MAX);
     y->skip = y->doubt;
 }

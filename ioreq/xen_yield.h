@@ -9,9 +9,11 @@
  *
  * Where nobody waits for the CPU, Xen gives it back at once. A look that finds nothing makes the
  * next ones rarer, down to one in 64 wakes, so that guests that don't come back, or come from CPUs
- * of their own, cost next to nothing. Two things to know: dom0's kernel takes the time that others
- * had for the device model's, and a busy guest may keep the CPU for Xen's time slice, a millisecond
- * or so. Xen takes no such call from a restricted device model.
+ * of their own, cost next to nothing. Who has work of its own keeps the CPU for Xen's time slice,
+ * tens of milliseconds, in which the guest and all of dom0 on this CPU wait: an absence longer than
+ * a guest needs to come back makes the next ones far rarer, down to one in 65,536 wakes, whatever
+ * was found. dom0's kernel takes the time that others had for the device model's. Xen takes no such
+ * call from a restricted device model.
  */
 #ifndef IOREQ_XEN_YIELD_H
 #define IOREQ_XEN_YIELD_H
@@ -21,7 +23,7 @@
 
 struct xen_yield {
     xencall_handle *call; /* NULL: it can't be done */
-    bool refused;
+    bool refused, away; /* away: the last one was long */
     unsigned doubt, skip;
 };
 

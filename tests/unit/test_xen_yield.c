@@ -6,12 +6,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <time.h>
 #include <xen/sched.h>
 
 #include "xen_yield.h"
 
 static unsigned calls;
 static int answer;
+static long now_us, absence_us; /* how long a yield takes */
 
 /* In the library's place. */
 int xencall2(xencall_handle *call, unsigned int op, uint64_t arg1, uint64_t arg2) {
@@ -20,7 +22,14 @@ int xencall2(xencall_handle *call, unsigned int op, uint64_t arg1, uint64_t arg2
     assert_int_equal(arg1, SCHEDOP_yield);
     assert_int_equal(arg2, 0);
     calls++;
+    now_us += absence_us;
     return answer;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ts) {
+    (void)clock;
+    *ts = (struct timespec){now_us / 1000000, now_us % 1000000 * 1000};
+    return 0;
 }
 
 static int setup(void **state) {
@@ -28,6 +37,7 @@ static int setup(void **state) {
     y = (struct xen_yield){.call = (xencall_handle *)&calls};
     calls = 0;
     answer = 0;
+    absence_us = 40;
     *state = &y;
     return 0;
 }
@@ -65,6 +75,26 @@ static void one_that_does_not_is_waited_for_ever_less(void **state) {
     assert_int_equal(pause_of(y), 1);
 }
 
+/* A neighbour has kept the CPU for its time slice: all of dom0 has waited. */
+static void one_that_costs_a_time_slice_is_waited_for_hardly_ever(void **state) {
+    struct xen_yield *y = *state;
+    absence_us = 10000;
+    for (unsigned pause = 63; pause < 65535; pause = 2 * pause + 1) {
+        assert_true(xen_yield(y));
+        xen_yield_learn(y, true);
+        assert_int_equal(pause_of(y), pause);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(xen_yield(y));
+        xen_yield_learn(y, i);
+        assert_int_equal(pause_of(y), 65535);
+    }
+    absence_us = 40; /* it is gone */
+    assert_true(xen_yield(y));
+    xen_yield_learn(y, true);
+    assert_int_equal(pause_of(y), 0);
+}
+
 static void a_refusal_is_the_last_word(void **state) {
     struct xen_yield *y = *state, none = {.call = NULL};
     answer = -1;
@@ -83,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_guest_that_comes_back_is_waited_for_each_time),
         T(one_that_does_not_is_waited_for_ever_less),
+        T(one_that_costs_a_time_slice_is_waited_for_hardly_ever),
         T(a_refusal_is_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
