@@ -4,7 +4,7 @@
 # memory does not grow, and afterwards the card goes on. With --icount, a minute takes ten and more of the host's.
 . "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
 
-LEAST=20 # datagrams a second that arrive: both sides and the device model share one emulated CPU
+LEAST=5 # datagrams a second that arrive: both sides and the device model share one emulated CPU
 
 private_kb() { awk '/^Private/ { s += $2 } END { print s }' /proc/$(dm_pid)/smaps_rollup; }
 
