@@ -32,19 +32,24 @@ def lock():
     $LAB_LOCK may name several files, with colons between them: as many labs may run at once."""
     if _held_by_parent():
         return None
-    files = [open(path, "a") for path in LOCKS]
-    waiting = False
-    while True:
-        for held in files:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return held
-            except BlockingIOError:
-                pass
-        if not waiting:
+    with open(LOCKS[0] + ".queue", "a") as queue:
+        if not _take(queue):
             say(f"waiting for another lab to end ({', '.join(LOCKS)})")
-        waiting = True
-        time.sleep(0.5)
+            fcntl.flock(queue, fcntl.LOCK_EX)  # who came first is first
+        files = [open(path, "a") for path in LOCKS]
+        while True:
+            for held in files:
+                if _take(held):
+                    return held
+            time.sleep(0.5)
+
+
+def _take(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _held_by_parent():
