@@ -3,7 +3,7 @@
 
 # has_input NAME [SECONDS]: an input device of that name is there.
 has_input() {
-    guest_run "for i in \$(seq ${2:-15}); do grep -q '$1' /proc/bus/input/devices && break; sleep 1; done; grep -q '$1' /proc/bus/input/devices" 90
+    guest_run "for i in \$(seq ${2:-15}); do /init coldplug; grep -q '$1' /proc/bus/input/devices && break; sleep 1; done; grep -q '$1' /proc/bus/input/devices" 90
 }
 
 lost_input() {
