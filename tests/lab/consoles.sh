@@ -45,6 +45,7 @@ standard_vga() {
     local card start end flags
     guest_cfg "$(direct_kernel "$EMULATED_ARGS guest.skip=cirrus")" 'videoram = 256' \
         'device_model_args_hvm = [ "-global", "VGA.xres=1152", "-global", "VGA.yres=864" ]'
+    sed -i 's/^memory = .*/memory = 512/' guest.cfg # video memory is of it
     guest_boot
     card=$(video_class)
     read -r start end flags <<<"$(guest_run "head -n 1 ${card%/*}/resource")"

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel diskcheck.c
-# manual: not seen to pass yet, as it is now
 # The driver of a PV disk lets go of it and begins anew on it, at rest and at work: what was written before is there, and
 # the disk goes on. Linux's driver does not say Initialising for a device that it had, as others' do: here dom0 says so.
 
