@@ -3,13 +3,12 @@
 #include "xen_yield.h"
 
 #include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 #include <xen/sched.h>
 
 #include "core/bits.h"
 
-enum { DOUBT_MAX = 63, DOUBT_AWAY = 65535, AWAY_US = 250 };
+enum { DOUBT_MAX = 63, AWAY_US = 250, AWAY_SHARE = 100 };
 
 static int64_t now_us(void) {
     struct timespec ts;
@@ -18,6 +17,8 @@ static int64_t now_us(void) {
 }
 
 bool xen_yield_try(struct xen_yield *y) {
+    if (y->not_before && now_us() >= y->not_before)
+        y->not_before = 0;
     bool ready = xen_yield_ready(y);
     if (y->skip)
         y->skip--;
@@ -27,15 +28,13 @@ bool xen_yield_try(struct xen_yield *y) {
 bool xen_yield(struct xen_yield *y) {
     int64_t left = now_us();
     y->refused = xencall2(y->call, __HYPERVISOR_sched_op, SCHEDOP_yield, 0) != 0;
-    y->away = now_us() - left > AWAY_US;
+    int64_t back = now_us();
+    if (back - left > AWAY_US)
+        y->not_before = back + AWAY_SHARE * (back - left);
     return !y->refused;
 }
 
 void xen_yield_learn(struct xen_yield *y, bool came) {
-    unsigned more = 2 * y->doubt + 1;
-    if (y->away)
-        y->doubt = MIN(MAX(more, (unsigned)DOUBT_MAX), (unsigned)DOUBT_AWAY);
-    else
-        y->doubt = came ? 0 : MIN(more, (unsigned)DOUBT_MAX);
+    y->doubt = came ? 0 : MIN(2 * y->doubt + 1, (unsigned)DOUBT_MAX);
     y->skip = y->doubt;
 }

@@ -9,26 +9,28 @@
  *
  * Where nobody waits for the CPU, Xen gives it back at once. A look that finds nothing makes the
  * next ones rarer, down to one in 64 wakes, so that guests that don't come back, or come from CPUs
- * of their own, cost next to nothing. Who has work of its own keeps the CPU for Xen's time slice,
- * tens of milliseconds, in which the guest and all of dom0 on this CPU wait: an absence longer than
- * a guest needs to come back makes the next ones far rarer, down to one in 65,536 wakes, whatever
- * was found. dom0's kernel takes the time that others had for the device model's. Xen takes no such
- * call from a restricted device model.
+ * of their own, cost next to nothing. Who has work of its own, be it another CPU of the guest that
+ * spins, keeps the CPU for Xen's time slice, tens of milliseconds, in which the guest and all of dom0
+ * on this CPU wait: after an absence longer than a guest needs to come back there is none for a
+ * hundred times as long, whatever was found. dom0's kernel takes the time that others had for the
+ * device model's. Xen takes no such call from a restricted device model.
  */
 #ifndef IOREQ_XEN_YIELD_H
 #define IOREQ_XEN_YIELD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <xencall.h>
 
 struct xen_yield {
     xencall_handle *call; /* NULL: it can't be done */
-    bool refused, away; /* away: the last one was long */
+    bool refused;
     unsigned doubt, skip;
+    int64_t not_before; /* of CLOCK_MONOTONIC, us; 0: now */
 };
 
 static inline bool xen_yield_ready(const struct xen_yield *y) {
-    return y->call && !y->refused && !y->skip;
+    return y->call && !y->refused && !y->skip && !y->not_before;
 }
 
 /* Once a wake: whether it is worth a try this time. */
