@@ -23,8 +23,8 @@ console() {
     view_until 60 log_is_there || { picture $1-wrong; fail "$1: the kernel's log does not show"; }
     view still 1 60 >/dev/null
     picture $1-log
-    # 16 lines of the frame buffer, written by a program, of which Linux 6.1 brings the last one in part only
-    guest_type "head -c $((16 * ${2%x*} * $3 / 8)) /dev/zero >/dev/fb0"
+    # 16 lines of the frame buffer by one write, of which Linux 6.1 brings the last line in part only
+    guest_type "dd if=/dev/zero of=/dev/fb0 bs=$((16 * ${2%x*} * $3 / 8)) count=1"
     view_until 60 covers 1000 1000 000000 0 0 ${2%x*} 15 || { picture $1-wrong; fail "$1: what is written to /dev/fb0 does not show"; }
     picture $1-memory
     screendump $1
