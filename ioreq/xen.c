@@ -38,7 +38,6 @@ enum {
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
     PAUSE_MAX_MS = 64,
-    LOOKS_MAX = 32,      /* in a row, before others get their turn */
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
@@ -176,24 +175,28 @@ static void events_ready(void *arg, unsigned events) {
         now_the_others(x);
 }
 
-/* Before the loop sleeps: has one of those who were answered come back, or another vCPU come? */
-static bool look_again(void *arg) {
+/* Has one of those who were answered come back, or another vCPU come? */
+static bool look_at_vcpus(void *arg) {
     struct xen *x = arg;
     bool came = false;
+    x->serving = true;
+    for (uint32_t at = 0; at < x->port_count; at++)
+        came |= answer(x, x->vcpu_of[at], x->port_first + at);
+    x->serving = false;
+    if (x->again)
+        now_the_others(x);
+    return came;
+}
+
+/* Before the loop sleeps. */
+static bool look_again(void *arg) {
+    struct xen *x = arg;
     if (!x->held_count || x->serving)
         return false;
-    if (x->looks++ < LOOKS_MAX && xen_yield(&x->yield)) {
-        x->serving = true;
-        for (uint32_t at = 0; at < x->port_count; at++)
-            came |= answer(x, x->vcpu_of[at], x->port_first + at);
-        x->serving = false;
-        if (x->again)
-            now_the_others(x);
-        xen_yield_learn(&x->yield, came);
-    }
+    bool came = xen_yield_look(&x->yield, look_at_vcpus, x);
     if (!came) {
         unmask(x, x->held, x->held_count);
-        x->held_count = x->looks = 0;
+        x->held_count = x->yield.looks = 0;
     }
     return came;
 }

@@ -41,7 +41,7 @@ struct xen {
     struct xen_yield yield;
     struct loop_look look;
     uint32_t held[WAKE_PORTS]; /* ports of vCPUs that were answered: masked until we sleep */
-    unsigned held_count, looks;
+    unsigned held_count;
     /* local ports to vCPUs: vcpu_of[port - port_first] */
     uint32_t port_first, port_count;
     uint16_t *vcpu_of;

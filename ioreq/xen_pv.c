@@ -20,7 +20,7 @@
 #include "core/mem.h"
 #include "xen_yield.h"
 
-enum { WAKE_PORTS = 64, LOOKS_MAX = 32 };
+enum { WAKE_PORTS = 64 };
 
 struct xen_pv {
     struct pv pv;
@@ -34,7 +34,7 @@ struct xen_pv {
     struct xen_yield yield;
     struct loop_look look;
     uint32_t held[WAKE_PORTS]; /* whose rings were served: masked until we sleep */
-    unsigned held_count, looks;
+    unsigned held_count;
     bool told; /* somebody was notified since the last look */
 };
 
@@ -195,7 +195,9 @@ static void ready(void *arg, unsigned events) {
 }
 
 /* After a yield: the rings of those who can't tell us, then those who did. True: there is work. */
-static bool look_at_rings(struct xen_pv *x) {
+static bool look_at_rings(void *arg) {
+    struct xen_pv *x = arg;
+    x->told = false;
     for (unsigned i = 0; i < x->held_count; i++)
         deliver(x, x->held[i]);
     if (!loop_busy(x->loop))
@@ -206,17 +208,10 @@ static bool look_at_rings(struct xen_pv *x) {
 /* Before the loop sleeps: has a guest that was told of answers put new requests into its ring? */
 static bool look_again(void *arg) {
     struct xen_pv *x = arg;
-    bool came = false;
-    if (x->told && x->looks++ < LOOKS_MAX && xen_yield_ready(&x->yield)) {
-        x->told = false;
-        if (xen_yield(&x->yield)) {
-            came = look_at_rings(x);
-            xen_yield_learn(&x->yield, came);
-        }
-    }
+    bool came = x->told && xen_yield_look(&x->yield, look_at_rings, x);
     if (!came) {
         unmask(x, x->held, x->held_count);
-        x->held_count = x->looks = 0;
+        x->held_count = x->yield.looks = 0;
         x->told = false;
     }
     return came;

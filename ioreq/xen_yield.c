@@ -8,7 +8,7 @@
 
 #include "core/bits.h"
 
-enum { DOUBT_MAX = 63, AWAY_US = 250, AWAY_SHARE = 100 };
+enum { DOUBT_MAX = 63, LOOKS_MAX = 32, AWAY_US = 250, AWAY_SHARE = 100 };
 
 static int64_t now_us(void) {
     struct timespec ts;
@@ -37,4 +37,12 @@ bool xen_yield(struct xen_yield *y) {
 void xen_yield_learn(struct xen_yield *y, bool came) {
     y->doubt = came ? 0 : MIN(2 * y->doubt + 1, (unsigned)DOUBT_MAX);
     y->skip = y->doubt;
+}
+
+bool xen_yield_look(struct xen_yield *y, bool (*look)(void *arg), void *arg) {
+    if (y->looks++ >= LOOKS_MAX || !xen_yield_ready(y) || !xen_yield(y))
+        return false;
+    bool came = look(arg);
+    xen_yield_learn(y, came);
+    return came;
 }

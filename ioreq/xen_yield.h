@@ -27,6 +27,7 @@ struct xen_yield {
     bool refused;
     unsigned doubt, skip;
     int64_t not_before; /* of CLOCK_MONOTONIC, us; 0: now */
+    unsigned looks;     /* in a row; the owner's to clear when it lets its loop sleep */
 };
 
 static inline bool xen_yield_ready(const struct xen_yield *y) {
@@ -39,5 +40,10 @@ bool xen_yield_try(struct xen_yield *y);
 bool xen_yield(struct xen_yield *y);
 /* Whether the guest had come back meanwhile. */
 void xen_yield_learn(struct xen_yield *y, bool came);
+/*
+ * All of it, before a loop sleeps: the CPU is given away, if it is worth it and others than this
+ * guest had their turn, and `look` says whether there is work now. False: sleep.
+ */
+bool xen_yield_look(struct xen_yield *y, bool (*look)(void *arg), void *arg);
 
 #endif

@@ -96,6 +96,27 @@ static void one_that_costs_a_time_slice_is_seldom(void **state) {
     }
 }
 
+static bool finds(void *arg) {
+    (*(unsigned *)arg)++;
+    return true;
+}
+
+/* Looks in a row end: others get their turn; and at once, where one was too long. */
+static void looks_in_a_row_end(void **state) {
+    struct xen_yield *y = *state;
+    unsigned looks = 0;
+    while (xen_yield_look(y, finds, &looks))
+        ;
+    assert_int_equal(looks, 32);
+    assert_int_equal(calls, 32);
+    y->looks = looks = 0;
+    absence_us = 10000;
+    while (xen_yield_look(y, finds, &looks))
+        ;
+    assert_int_equal(looks, 1);
+    assert_int_equal(calls, 33);
+}
+
 static void a_refusal_is_the_last_word(void **state) {
     struct xen_yield *y = *state, none = {.call = NULL};
     answer = -1;
@@ -115,6 +136,7 @@ int main(void) {
         T(a_guest_that_comes_back_is_waited_for_each_time),
         T(one_that_does_not_is_waited_for_ever_less),
         T(one_that_costs_a_time_slice_is_seldom),
+        T(looks_in_a_row_end),
         T(a_refusal_is_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
