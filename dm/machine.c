@@ -321,7 +321,7 @@ static bool vram_size(struct board *b, const struct config_device *device, uint6
         return false;
     if (!mib || mib & (mib - 1))
         return board_refuse(b, "vgamem_mb=%llu: a power of two of MiB, 1 to 256, was expected",
-                      (unsigned long long)mib);
+                            (unsigned long long)mib);
     *bytes = (uint32_t)MIB(mib);
     return true;
 }

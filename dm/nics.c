@@ -158,11 +158,9 @@ static bool take_further(struct board *b, const struct model *model,
     uint64_t vectors = 0, mtu = 0;
     bool mq = false;
     for (unsigned i = 0; i < ARRAY_LEN(keys) && !model->pairs; i++)
-        if (opts_get(device->opts, keys[i])) {
-            snprintf(b->why, b->why_len, "%s %s: %s= is for virtio-net-pci",
-                     device->opts->origin, device->opts->text, keys[i]);
-            return false;
-        }
+        if (opts_get(device->opts, keys[i]))
+            return board_refuse(b, "%s %s: %s= is for virtio-net-pci", device->opts->origin,
+                                device->opts->text, keys[i]);
     if (!opts_bool(device->opts, "mq", &mq, b->why, b->why_len) ||
         !opts_number(device->opts, "vectors", VECTORS_MAX, &vectors, b->why, b->why_len) ||
         !opts_number(device->opts, "host_mtu", UINT16_MAX, &mtu, b->why, b->why_len))
@@ -170,11 +168,9 @@ static bool take_further(struct board *b, const struct model *model,
     const char *bad = opts_get(device->opts, "vectors") && !vectors ? "vectors"
                       : mtu && mtu < MTU_MIN                        ? "host_mtu"
                                                                     : NULL;
-    if (bad) {
-        snprintf(b->why, b->why_len, "%s %s: %s=%s is too little", device->opts->origin,
-                 device->opts->text, bad, opts_get(device->opts, bad));
-        return false;
-    }
+    if (bad)
+        return board_refuse(b, "%s %s: %s=%s is too little", device->opts->origin,
+                            device->opts->text, bad, opts_get(device->opts, bad));
     pins->pairs = mq && pins->net ? pins->net->queues : 1;
     pins->vectors = (unsigned)vectors;
     pins->mtu = (unsigned)mtu;

@@ -4,7 +4,6 @@
  */
 #include "ports.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "board.h"

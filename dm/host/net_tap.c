@@ -61,11 +61,10 @@ static void watch(struct tap *tap, unsigned event, bool on) {
 
 /* ---- sending ---- */
 
-static const struct net_meta plain;
-
 /* As the tap wants a frame; returns the list's length. */
 static unsigned with_meta(const struct tap *tap, struct iovec out[1 + NET_IOVS],
                           const struct iovec *iov, unsigned n, const struct net_meta *meta) {
+    static const struct net_meta plain;
     unsigned at = 0;
     if (tap->vnet)
         out[at++] = (struct iovec){(void *)(uintptr_t)(meta ? meta : &plain), sizeof(plain)};
