@@ -73,8 +73,8 @@ void xen_yield_wait_over(struct xen_yield *y, int64_t tick);
 /* Whether the guest had come back meanwhile. */
 void xen_yield_learn(struct xen_yield *y, bool came);
 /*
- * All of it, before a loop sleeps: the CPU is given away, if it is worth it, and `look` says whether
- * there is work now. False: sleep.
+ * All of it, before a loop sleeps: the CPU is given away, if it is worth it, and `look` says
+ * whether there is work now. False: sleep.
  */
 bool xen_yield_look(struct xen_yield *y, bool (*look)(void *arg), void *arg);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Another kernel takes over a guest: kexec KERNEL INITRD COMMAND-LINE. Static, for tests/lab/kexec. */
+/* Another kernel takes over a guest: kexec KERNEL INITRD COMMAND-LINE */
 #include <fcntl.h>
 #include <linux/reboot.h>
 #include <stdio.h>
