@@ -198,8 +198,10 @@ static bool look_at_vcpus(void *arg) {
  * next, and then what else the loop has, timers above all. */
 static bool look_again(void *arg) {
     struct xen *x = arg;
-    if (x->serving)
+    if (x->serving) { /* a chip drains: who is answered does not wait for this */
+        xen_yield_tell_all(&x->yield);
         return false;
+    }
     bool came = true;
     for (unsigned n = 0; came && n < LOOKS && !loop_busy(x->loop); n++)
         came = xen_yield_look(&x->yield, look_at_vcpus, x);

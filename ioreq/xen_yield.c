@@ -3,8 +3,10 @@
  * SCHEDOP_yield: xen/include/public/sched.h; EVTCHNOP_send: event_channel.h; both in one multicall:
  * xen.h. See xen_yield.h.
  */
+#define __XEN_TOOLS__ 1 /* hypercalls as they are numbered since Xen 3.1 */
 #include "xen_yield.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +16,9 @@
 #include <xen/xen.h>
 
 #include "core/bits.h"
+
+static_assert(__HYPERVISOR_sched_op == 29 && __HYPERVISOR_event_channel_op == 32,
+              "these are those of an older Xen, with other arguments");
 
 enum { DOUBT_MAX = 63, AWAY_US = 250, AWAY_SHARE = 100, TELL_MAX = 8 };
 enum { AWAY_TICKS = AWAY_US * 1000 }; /* no TSC is slower than 1 GHz */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How often the CPU is given away: each time while that pays, ever less while it does not. */
+#define __XEN_TOOLS__ 1
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
