@@ -152,8 +152,8 @@ static void events_ready(void *arg, unsigned events) {
         wait_for_this_one(x);
         return;
     }
-    uint32_t ports[WAKE_PORTS];
-    ssize_t got = syscall(SYS_read, x->events.fd, ports, sizeof(ports));
+    uint32_t *ports = x->fired;
+    ssize_t got = syscall(SYS_read, x->events.fd, ports, sizeof(x->fired));
     if (got <= 0) {
         xen_check(x, got < 0 && errno != EAGAIN && errno != EINTR, "to read event channels");
         return;
