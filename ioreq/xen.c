@@ -38,6 +38,7 @@ enum {
     VCPUS_MAX = XEN_PAGE / sizeof(struct ioreq),
     NO_VCPU = 0xffff,    /* the buffered ring's channel, or none of ours */
     PAUSE_MAX_MS = 64,
+    LOOKS = 8,
     BUFFERED_ATOMIC = 2, /* HVM_IOREQSRV_BUFIOREQ_ATOMIC, which is for Xen's own tools */
     DOMCTL_OLDEST = XEN_DOMCTL_INTERFACE_VERSION, /* 4.17 has 0x15 */
     DOMCTL_NEWEST = DOMCTL_OLDEST + 16,
@@ -151,8 +152,8 @@ static void events_ready(void *arg, unsigned events) {
         wait_for_this_one(x);
         return;
     }
-    uint32_t ports[WAKE_PORTS];
-    ssize_t got = syscall(SYS_read, x->events.fd, ports, sizeof(ports));
+    uint32_t *ports = x->fired;
+    ssize_t got = syscall(SYS_read, x->events.fd, ports, sizeof(x->fired));
     if (got <= 0) {
         xen_check(x, got < 0 && errno != EAGAIN && errno != EINTR, "to read event channels");
         return;
@@ -171,6 +172,8 @@ static void events_ready(void *arg, unsigned events) {
     x->serving = false;
     if (rest)
         unmask(x, ports, rest);
+    if (hold && x->held_count)
+        loop_look_add(x->loop, &x->look);
     if (x->again)
         now_the_others(x);
 }
@@ -181,22 +184,32 @@ static bool look_at_vcpus(void *arg) {
     bool came = false;
     x->serving = true;
     for (uint32_t at = 0; at < x->port_count; at++)
-        came |= answer(x, x->vcpu_of[at], x->port_first + at);
+        if (ring_serve(&x->ring, x->vcpu_of[at])) {
+            xen_yield_tell(&x->yield, x->port_first + at);
+            came = true;
+        }
     x->serving = false;
     if (x->again)
         now_the_others(x);
     return came;
 }
 
-/* Before the loop sleeps. */
+/* Before the loop sleeps: a few accesses in a row, each answered by the yield that waits for the
+ * next, and then what else the loop has, timers above all. */
 static bool look_again(void *arg) {
     struct xen *x = arg;
-    if (!x->held_count || x->serving)
+    if (x->serving) { /* a chip drains: who is answered does not wait for this */
+        xen_yield_tell_all(&x->yield);
         return false;
-    bool came = xen_yield_look(&x->yield, look_at_vcpus, x);
+    }
+    bool came = true;
+    for (unsigned n = 0; came && n < LOOKS && !loop_busy(x->loop); n++)
+        came = xen_yield_look(&x->yield, look_at_vcpus, x);
+    xen_yield_tell_all(&x->yield);
     if (!came) {
         unmask(x, x->held, x->held_count);
-        x->held_count = x->yield.looks = 0;
+        x->held_count = 0;
+        loop_look_remove(x->loop, &x->look);
     }
     return came;
 }
@@ -367,6 +380,7 @@ static void xen_free(struct engine *e) {
         xen_vram_free(e, (struct vram *)x->vrams);
     if (x->map.chunks)
         xen_map_done(&x->map);
+    xen_yield_close(&x->yield);
     if (x->pages)
         xenforeignmemory_unmap_resource(x->fmem, x->pages);
     if (x->evtchn)
@@ -549,9 +563,8 @@ bool xen_engine_start(struct engine *engine, char *why, size_t why_len) {
         .fd = fd, .ready = events_ready, .arg = x, .events = LOOP_READ};
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) || !loop_add(x->loop, &x->events))
         return fail(why, why_len, "Xen's event channels can't be watched");
-    x->yield.call = x->call;
+    xen_yield_open(&x->yield, x->call, x->evtchn);
     x->look = (struct loop_look){.look = look_again, .arg = x};
-    loop_look_add(x->loop, &x->look);
     return true;
 }
 

@@ -40,6 +40,7 @@ struct xen {
     bool serving, again;
     struct xen_yield yield;
     struct loop_look look;
+    uint32_t fired[WAKE_PORTS]; /* ports of this wake; here, for an array on the stack is guarded */
     uint32_t held[WAKE_PORTS]; /* ports of vCPUs that were answered: masked until we sleep */
     unsigned held_count;
     /* local ports to vCPUs: vcpu_of[port - port_first] */

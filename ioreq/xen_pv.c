@@ -29,6 +29,7 @@ struct xen_pv {
     xengnttab_handle *gnttab;
     xenevtchn_handle *evtchn;
     xenforeignmemory_handle *fmem;
+    xencall_handle *call;
     struct loop_fd fd;
     struct pv_port *ports;
     struct xen_yield yield;
@@ -36,6 +37,7 @@ struct xen_pv {
     uint32_t held[WAKE_PORTS]; /* whose rings were served: masked until we sleep */
     unsigned held_count;
     bool told; /* somebody was notified since the last look */
+    bool looks;
 };
 
 struct watch {
@@ -175,6 +177,12 @@ static void unmask(struct xen_pv *x, const uint32_t *ports, unsigned n) {
         log_error("event channels can't be unmasked: %s", strerror(errno));
 }
 
+static void want_look(struct xen_pv *x) {
+    if (!x->looks)
+        loop_look_add(x->loop, &x->look);
+    x->looks = true;
+}
+
 static void ready(void *arg, unsigned events) {
     (void)events;
     struct xen_pv *x = arg;
@@ -186,6 +194,7 @@ static void ready(void *arg, unsigned events) {
     if (!x->held_count && xen_yield_try(&x->yield)) {
         memcpy(x->held, fired, n * sizeof(fired[0]));
         x->held_count = n;
+        want_look(x);
     } else {
         /* Unmasked first: what comes while the ring is served is then told again. */
         unmask(x, fired, n);
@@ -211,8 +220,9 @@ static bool look_again(void *arg) {
     bool came = x->told && xen_yield_look(&x->yield, look_at_rings, x);
     if (!came) {
         unmask(x, x->held, x->held_count);
-        x->held_count = x->yield.looks = 0;
-        x->told = false;
+        x->held_count = 0;
+        x->told = x->looks = false;
+        loop_look_remove(x->loop, &x->look);
     }
     return came;
 }
@@ -227,9 +237,9 @@ static bool open_channels(struct xen_pv *x) {
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     x->fd = (struct loop_fd){.fd = fd, .ready = ready, .arg = x, .events = LOOP_READ};
     if (loop_add(x->loop, &x->fd)) {
-        x->yield.call = xencall_open(NULL, 0);
+        x->call = xencall_open(NULL, 0);
+        xen_yield_open(&x->yield, x->call, x->evtchn);
         x->look = (struct loop_look){.look = look_again, .arg = x};
-        loop_look_add(x->loop, &x->look);
         return true;
     }
     xenevtchn_close(x->evtchn);
@@ -273,6 +283,7 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
         return;
     xenevtchn_notify(x->evtchn, port->local);
     x->told = true;
+    want_look(x);
 }
 
 static const struct pv_ops ops = {
@@ -295,10 +306,11 @@ void xen_pv_free(struct pv *pv) {
     if (x->evtchn) {
         loop_look_remove(x->loop, &x->look);
         loop_remove(x->loop, &x->fd);
+        xen_yield_close(&x->yield);
         xenevtchn_close(x->evtchn);
     }
-    if (x->yield.call)
-        xencall_close(x->yield.call);
+    if (x->call)
+        xencall_close(x->call);
     if (x->gnttab)
         xengnttab_close(x->gnttab);
     if (x->fmem)

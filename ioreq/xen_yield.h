@@ -14,6 +14,9 @@
  * dom0 on this CPU wait: after an absence longer than a guest needs to come back there is none for
  * a hundred times as long, whatever was found. dom0's kernel takes the time that others had for the
  * device model's. Xen takes no such call from a restricted device model.
+ *
+ * Absences are measured by the TSC: dom0's clock is a system call unless Xen itself runs on the
+ * TSC, and two of them were a tenth of an access. The clock says only how fast the TSC is.
  */
 #ifndef IOREQ_XEN_YIELD_H
 #define IOREQ_XEN_YIELD_H
@@ -21,28 +24,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <xencall.h>
+#include <xenevtchn.h>
+
+struct xen_yield_call;
 
 struct xen_yield {
     xencall_handle *call; /* NULL: it can't be done */
+    xenevtchn_handle *evtchn;
+    struct xen_yield_call *buffer;
+    unsigned told; /* ports in it */
     bool refused;
     unsigned doubt, skip;
-    int64_t not_before; /* of CLOCK_MONOTONIC, us; 0: now */
-    unsigned looks;     /* in a row; the owner's to clear when it lets its loop sleep */
+    int64_t not_before; /* tick of the TSC; 0: now */
+    int64_t tick_first, us_first; /* at the same time, the second on CLOCK_MONOTONIC */
 };
 
 static inline bool xen_yield_ready(const struct xen_yield *y) {
     return y->call && !y->refused && !y->skip && !y->not_before;
 }
 
+/* False: it can't be done, for want of memory. Neither handle becomes its own. */
+bool xen_yield_open(struct xen_yield *y, xencall_handle *call, xenevtchn_handle *evtchn);
+void xen_yield_close(struct xen_yield *y);
+
+bool xen_yield_due(struct xen_yield *y);
+
 /* Once a wake: whether it is worth a try this time. */
-bool xen_yield_try(struct xen_yield *y);
+static inline bool xen_yield_try(struct xen_yield *y) {
+    if (!y->skip)
+        return xen_yield_due(y);
+    y->skip--;
+    return false;
+}
+
+/*
+ * The event goes out with the next yield, by the same hypercall, which is to follow at once; or now
+ * where none will.
+ */
+void xen_yield_tell(struct xen_yield *y, evtchn_port_t port);
+/* What was to go out with a yield goes out without. */
+void xen_yield_tell_all(struct xen_yield *y);
 /* Lets others have this CPU. False: Xen does not do that for us. */
 bool xen_yield(struct xen_yield *y);
+/* By ticks of the TSC: from when to when the CPU was away; what time it is for those who wait
+ * after an absence that was too long. */
+void xen_yield_was_away(struct xen_yield *y, int64_t left, int64_t back);
+void xen_yield_wait_over(struct xen_yield *y, int64_t tick);
 /* Whether the guest had come back meanwhile. */
 void xen_yield_learn(struct xen_yield *y, bool came);
 /*
- * All of it, before a loop sleeps: the CPU is given away, if it is worth it and others than this
- * guest had their turn, and `look` says whether there is work now. False: sleep.
+ * All of it, before a loop sleeps: the CPU is given away, if it is worth it, and `look` says
+ * whether there is work now. False: sleep.
  */
 bool xen_yield_look(struct xen_yield *y, bool (*look)(void *arg), void *arg);
 

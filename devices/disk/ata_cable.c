@@ -56,12 +56,11 @@ static uint32_t data_read(struct ata_cable *cable, unsigned size) {
 }
 
 static uint8_t register_read(struct ata_cable *cable, enum ata_register reg) {
-    struct ata_drive *d = answering(cable);
-    if (!d)
-        return NOBODY;
-    if (reg == ATA_STATUS && d != selected(cable))
-        return 0;
-    return ata_read(d, reg);
+    struct ata_drive *d = selected(cable);
+    if (ata_is_there(d))
+        return ata_read(d, reg);
+    d = answering(cable);
+    return !d ? NOBODY : reg == ATA_STATUS ? 0 : ata_read(d, reg);
 }
 
 static uint64_t command_read(void *dev, uint64_t off, unsigned size) {

@@ -40,7 +40,8 @@ void loop_cancel(struct loop *loop, struct loop_task *task);
 
 bool loop_busy(const struct loop *loop); /* something was deferred and is not done */
 
-/* Called whenever the loop would sleep, with nothing deferred. */
+/* Called whenever the loop would sleep, with nothing deferred. Looks that find something again and
+ * again don't keep descriptors from being served. */
 struct loop_look {
     bool (*look)(void *arg); /* true: there was something to do: the loop takes another turn */
     void *arg;

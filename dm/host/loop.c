@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 16, SIGNALS = 8 };
+enum { BATCH = 16, SIGNALS = 8, LOOKS_A_TURN = 8 };
 
 /* Keeps the turn that serves a guest's access short. */
 #define OUT_OF_LINE __attribute__((noinline))
@@ -45,6 +45,7 @@ struct loop {
     struct loop_task *tasks, **tasks_end; /* deferred */
     struct loop_task *running;            /* those of this turn that were not yet run */
     struct loop_look *looks;
+    unsigned looks_that_found; /* descriptors have their turn after so many */
     struct loop_fd signals;
     sigset_t mask;
     struct signal_handler handlers[SIGNALS];
@@ -276,6 +277,8 @@ turn(struct loop *loop, struct clock *clock, uint64_t ns) {
         n = hand_out(loop, 0);
     else if (!loop->looks || !looked(loop))
         n = hand_out(loop, loop->tasks || loop->stop ? 0 : ns);
+    else if (++loop->looks_that_found % LOOKS_A_TURN == 0)
+        hand_out(loop, 0);
     if (!n && next != TIMER_NEVER)
         clock_run(clock);
     if (loop->tasks)

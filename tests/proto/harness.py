@@ -53,6 +53,7 @@ class Started:
         for suffix in ('', '-b', '-c', '-d'):
             with open(self.disk + suffix, 'wb') as f:
                 f.truncate(DISK_BYTES)
+        self.make_disk()
         self.config = {k: self.fill(v) for k, v in config.items()}
         argv = kwargs.pop('argv', None)
         self.argv = self.fill(argv) if argv else libxl_argv.argv(self.config, self.directory)
@@ -63,6 +64,9 @@ class Started:
                                vcpus=config.get('maxvcpus', config.get('vcpus', 1)),
                                video=kwargs.pop('video', max(16, config.get('videoram', 16))),
                                sockets=sockets + [self.stat_path], **kwargs)
+
+    def make_disk(self):
+        """Puts on self.disk what a suite wants there, before the device model opens it."""
 
     def fill(self, value):
         """DIR, DISK, DISK-b to DISK-d in configured strings become this run's."""

@@ -7,6 +7,7 @@
 The commands and registers are ATA-2's (X3T9.2/948D) and those of the Programming Interface for Bus
 Master IDE Controller, rev. 1.0.
 """
+import functools
 import os
 import socket
 import subprocess
@@ -33,6 +34,7 @@ def pattern(sector):
     return bytes((sector * 7 + i * 3 + (i >> 8)) & 0xff for i in range(512))
 
 
+@functools.cache
 def image(sectors):
     return b''.join(pattern(n) for n in range(sectors))
 
@@ -125,10 +127,9 @@ class Machine(Started):
         self.content = image(sectors) if content is None else content
         super().__init__(base(), **kwargs)
 
-    def fill(self, value):
+    def make_disk(self):
         with open(self.disk, 'wb') as f:
             f.write(self.content)
-        return super().fill(value)
 
     def __enter__(self):
         self('running')

@@ -45,15 +45,14 @@ class Attached(Started):
         self.kind, self.grants = kind, grants
         super().__init__(base(), **kwargs)
 
-    def fill(self, value):
+    def make_disk(self):
         with open(self.disk, 'wb') as f:
             f.write(image(SECTORS))
-        return super().fill(value)
 
     def __enter__(self):
         self('running')
         self('timeout', 5000)
-        self('blk-new', DEVNUM, super().fill(self.params), self.mode, self.kind)
+        self('blk-new', DEVNUM, self.fill(self.params), self.mode, self.kind)
         if self.connect:
             self('blk-connect', DEVNUM, self.grants)
         return self
@@ -258,20 +257,17 @@ class Formatted(Attached):
             base(disks=[{'vdev': 'hda', 'target': 'DISK', 'format': form}]))
         self.params, self.mode, self.connect = params + ':DISK', 'w', True
 
-    def fill(self, value):
-        filled = super().fill(value)
-        if not isinstance(value, str):
-            return filled
+    def make_disk(self):
+        super().make_disk()
         extra = ['-o', 'force_size=on'] if self.form == 'vpc' else []
         subprocess.run(['qemu-img', 'convert', '-f', 'raw', '-O', self.form, *extra, self.disk,
                         self.disk + '.new'], check=True)
         os.replace(self.disk + '.new', self.disk)
-        return filled
 
     def __enter__(self):
         self('running')
         self('timeout', 5000)
-        self('blk-new', DEVNUM, Started.fill(self, self.params), self.mode)
+        self('blk-new', DEVNUM, self.fill(self.params), self.mode)
         self('blk-connect')
         return self
 

@@ -248,6 +248,26 @@ static void looks_come_before_a_sleep_and_instead_of_it(void **state) {
     unwatch(&w);
 }
 
+/* A look that always finds something has the loop to itself for a while, not for ever. */
+static void looks_leave_descriptors_a_turn(void **state) {
+    struct board *b = *state;
+    struct gaze gazes = {.b = b, .finds = UINT32_MAX};
+    struct pipe_watch w;
+    gazes.look = (struct loop_look){.look = gaze, .arg = &gazes};
+    watch(&w, b->loop);
+    loop_look_add(b->loop, &gazes.look);
+    for (unsigned i = 1; i <= 5; i++) {
+        unsigned before = gazes.looks;
+        poke(&w);
+        while (w.calls < i && gazes.looks < before + 100)
+            loop_once(b->loop, b->clock, LOOP_FOREVER);
+        assert_int_equal(w.calls, i);
+    }
+    assert_true(gazes.looks >= 5 * 4);
+    loop_look_remove(b->loop, &gazes.look);
+    unwatch(&w);
+}
+
 static void count_and_stop(void *arg) {
     struct tally *t = arg;
     t->runs++;
@@ -320,6 +340,7 @@ int main(void) {
         T(tasks_run_before_it_sleeps),
         T(a_task_may_take_a_turn),
         T(looks_come_before_a_sleep_and_instead_of_it),
+        T(looks_leave_descriptors_a_turn),
         T(timers_end_the_sleep),
         T(timers_run_though_descriptors_never_rest),
         T(signals_end_the_sleep),

@@ -96,6 +96,11 @@ static int notify(int fd, uint32_t local) {
     return syscall(SYS_write, fd, &word, sizeof word) == sizeof word ? 0 : -errno;
 }
 
+int evtchn_send(uint32_t local) {
+    const struct world *w = fx.world;
+    return notify(fx.channel_fd[local < WORLD_PORTS ? w->local[local].channel : 0], local);
+}
+
 int evtchn_ioctl(int fd, unsigned long request, void *arg) {
     switch (request) {
     case IOCTL_EVTCHN_NOTIFY: return notify(fd, ((struct ioctl_evtchn_notify *)arg)->port);

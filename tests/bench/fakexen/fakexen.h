@@ -32,6 +32,7 @@ void fakexen_map_frames(char *addr, int prot, size_t n, const uint64_t *gfn, int
 
 int evtchn_open(void); /* the fd */
 int evtchn_ioctl(int fd, unsigned long request, void *arg);
+int evtchn_send(uint32_t local); /* by hypercall, without the device */
 int privcmd_ioctl(unsigned long request, void *arg);
 void privcmd_mapped(void *addr, int prot);
 int dm_op(unsigned op_size, void *op, void *buf, size_t buf_size, unsigned nr_bufs);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <xenctrl.h>
+#include <xen/event_channel.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/memory.h>
@@ -155,6 +156,10 @@ static int sched_op(unsigned cmd, const struct sched_remote_shutdown *s) {
     return 0;
 }
 
+static int event_channel_op(unsigned cmd, const evtchn_send_t *send) {
+    return cmd == EVTCHNOP_send ? evtchn_send(send->port) : fakexen_refuse(COUNT_unknown, ENOSYS);
+}
+
 static int xen_version(unsigned cmd) {
     fakexen_count(COUNT_xen_version, 1);
     return cmd == 0 ? 4 << 16 | 17 : fakexen_refuse(COUNT_xen_version, ENOSYS);
@@ -168,12 +173,14 @@ static int hypercall(uint64_t op, const uint64_t *arg) {
     case __HYPERVISOR_hvm_op: return hvm_op((unsigned)arg[0], arg1);
     case __HYPERVISOR_domctl: return domctl((void *)(uintptr_t)arg[0]);
     case __HYPERVISOR_sched_op: return sched_op((unsigned)arg[0], arg1);
+    case __HYPERVISOR_event_channel_op: return event_channel_op((unsigned)arg[0], arg1);
     case __HYPERVISOR_xen_version: return xen_version((unsigned)arg[0]);
     default: fakexen_count(COUNT_unknown, 1); return fakexen_refuse(COUNT_unknown, ENOSYS);
     }
 }
 
-/* libxencall wraps a call whose result may be longer than an int into a multicall of one. */
+/* libxencall wraps a call whose result may be longer than an int into a multicall of one; ours say
+ * whom to notify before a yield. */
 static int multicall(multicall_entry_t *entry, uint64_t n) {
     for (uint64_t i = 0; i < n; i++) {
         uint64_t arg[5] = { entry[i].args[0], entry[i].args[1], entry[i].args[2], entry[i].args[3],
