@@ -46,8 +46,8 @@ static unsigned looks_in(unsigned ms, unsigned every, unsigned *late) {
     return looks;
 }
 
-/* The packaged QEMU waits 50 ms longer each time: 10 looks from the first second to the sixth, 36 in
- * the minute after, then 20 a minute. */
+/* The packaged QEMU waits 50 ms longer each time: 10 looks from the first second to the sixth, 36
+ * in the minute after, then 20 a minute. */
 static void at_rest(void **state) {
     (void)state;
     assert_int_equal(next_ms(), 16);
