@@ -165,6 +165,7 @@ uint8_t vga_in(struct vga *vga, unsigned port) {
 
 void vga_out(struct vga *vga, unsigned port, uint8_t val) {
     port = settle_port(vga, port);
+    display_changed(&vga->display);
     if (vga->chip->out && vga->chip->out(vga->chip_dev, port, val))
         return;
     switch (port) {

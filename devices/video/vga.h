@@ -20,7 +20,7 @@
 
 enum {
     VGA_PORTS = 0x3b0, VGA_PORT_COUNT = 0x30, VGA_WINDOW = 0xa0000, VGA_WINDOW_SIZE = 0x20000,
-    VGA_PAGE = 4096,
+    VGA_PAGE = 4096, VGA_FONT = 256 * 32 * 4, /* bytes of video memory */
 };
 
 /* Registers of the sequencer, graphics, CRT and attribute controllers */
@@ -72,6 +72,7 @@ struct vga_screen {
     bool tracking;    /* the engine was asked for dirty pages */
     uint16_t *cells;  /* characters and attributes as drawn */
     unsigned cell_count;
+    uint64_t fonts[2][VGA_FONT / 8]; /* as drawn, all planes; see look_at_fonts */
     bool stale;       /* the next refresh draws all */
 };
 
@@ -102,7 +103,6 @@ struct vga {
     uint32_t bank;     /* bytes (linear) or addresses (planar) added in the window */
     enum window_kind load, store;
     uint32_t window_base, window_size; /* the part of the window that answers */
-    bool font_written; /* planes 2 or 3, since the screen looked */
     struct display display;
     struct vga_screen screen;
 };

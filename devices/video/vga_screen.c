@@ -7,8 +7,7 @@
  *
  * What a guest writes by itself, through the linear framebuffer, is asked for where there are
  * pixels, in the VGA's own modes too; each time costs the guest a pause. The characters of a text
- * are compared with those drawn. Not modelled: a font that is written so while its text is shown
- * appears when something else changes.
+ * and their fonts are compared with those drawn.
  */
 #include "video/vga.h"
 
@@ -286,6 +285,22 @@ static enum row_state look_at_row(struct vga *vga, const struct draw *d, unsigne
     return changed ? ROW_CHANGED : phase ? ROW_BLINKS : ROW_SAME;
 }
 
+/* Whether a font differs from the one drawn, which then becomes this. */
+static bool look_at_fonts(struct vga *vga, const struct draw *d) {
+    const uint64_t plane2 = UINT64_C(0x00ff000000ff0000); /* of two lines of a character */
+    uint64_t differs = 0;
+    for (unsigned f = 0; f < 2 && !(f && d->font[1] == d->font[0]); f++) {
+        const uint8_t *font = d->vram + d->font[f] * 4;
+        uint64_t *drawn = vga->screen.fonts[f];
+        for (unsigned i = 0; i < VGA_FONT / 8; i++) {
+            uint64_t lines = load_le64(font + 8 * i);
+            differs |= lines ^ drawn[i];
+            drawn[i] = lines;
+        }
+    }
+    return differs & plane2;
+}
+
 /* True when rows of the screen are whole rows of memory, so that they can be told apart. */
 static bool text_is_simple(const struct draw *d) {
     return d->split >= d->height && !d->preset_scan && !d->pan;
@@ -299,8 +314,7 @@ static void draw_text(struct vga *vga, const struct draw *d, bool all) {
         draw_lines(vga, d, 0, d->height);
         return;
     }
-    all |= vga->font_written;
-    vga->font_written = false;
+    all |= look_at_fonts(vga, d);
     for (unsigned row = 0; row < rows; row++) {
         enum row_state state = look_at_row(vga, d, row, columns);
         unsigned top = row * scans, bottom = MIN((row + 1) * scans, d->height);
@@ -401,6 +415,7 @@ static void refresh(void *dev, struct display *display, bool whole) {
     }
     forget_dirty(vga);
     vga->display.blink_ms = blink_ms(vga, &d);
+    vga->display.quiet = true;
     vga->screen.drawn = d;
     vga->screen.stale = false;
 }

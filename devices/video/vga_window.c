@@ -15,13 +15,14 @@ static const uint32_t planes32[16] = {
     0xff000000, 0xff0000ff, 0xff00ff00, 0xff00ffff, 0xffff0000, 0xffff00ff, 0xffffff00, 0xffffffff,
 };
 
-enum { EVEN_PLANES = 5, ODD_PLANES = 10, TEXT_PLANES = 3, FONT_PLANES = 12 };
+enum { EVEN_PLANES = 5, ODD_PLANES = 10, TEXT_PLANES = 3 };
 
 static void dirtied_piece(struct vga *vga, uint32_t offset, uint32_t n) {
     vga->engine->ops->vram_dirtied(vga->engine, vga->vram, offset, n);
     if (vga->display.watchers)
         for (uint32_t page = offset / VGA_PAGE; page <= (offset + n - 1) / VGA_PAGE; page++)
             bitmap_set(vga->screen.bitmap, page);
+    display_changed(&vga->display);
 }
 
 void vga_dirtied(struct vga *vga, uint32_t offset, uint32_t n) {
@@ -75,6 +76,7 @@ void vga_window_update(struct vga *vga) {
     vga->window_size = on ? maps[map].size : 0;
     vga->store = store_kind(vga);
     vga->load = load_kind(vga);
+    display_changed(&vga->display);
 }
 
 /* ---- the data path ---- */
@@ -190,8 +192,6 @@ static void dirtied_run(struct vga *vga, uint32_t a, unsigned n) {
                                                                : 1;
     uint32_t first = a >> shift, last = (a + n - 1) >> shift;
     vga_dirtied(vga, (first + vga->bank) * 4, (last - first + 1) * 4);
-    if (vga->seq[SEQ_MAP_MASK] & FONT_PLANES)
-        vga->font_written = true;
 }
 
 static void store_linear(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {
@@ -201,7 +201,6 @@ static void store_linear(struct vga *vga, uint32_t a, const uint8_t *from, unsig
     memcpy(vram + p, from, first);
     memcpy(vram, from + first, n - first);
     vga_dirtied(vga, p, n);
-    vga->font_written = true;
 }
 
 static void store_text(struct vga *vga, uint32_t a, const uint8_t *from, unsigned n) {

@@ -30,6 +30,10 @@ struct display {
     /* Optional. False: there is no pointer, or none that could be drawn by others, as one that
      * inverts what is below. */
     bool (*cursor)(void *dev, struct display_cursor *cursor);
+    /* wires: the consumer's that follows changes. Called within the guest's access that changes
+     * something, or may, once after each refresh. Optional. */
+    void (*changed)(void *follower);
+    void *follower;
     unsigned watchers; /* see display_watch */
     bool cursor_apart; /* the consumer's: the pointer is left out of the picture */
 
@@ -42,6 +46,7 @@ struct display {
     bool resized; /* since the consumer cleared it */
     bool drawn;   /* more than blinks, since it cleared this */
     unsigned blink_ms; /* until it changes by itself; 0: never */
+    bool quiet; /* the device knows of no change since the last refresh */
 };
 
 static inline void display_dirty(struct display *d, unsigned top, unsigned bottom) {
@@ -54,6 +59,15 @@ static inline void display_dirty(struct display *d, unsigned top, unsigned botto
         if (bottom > d->dirty_bottom)
             d->dirty_bottom = bottom;
     }
+}
+
+/* The producer's, wherever it changes the picture, or what it is made of. */
+static inline void display_changed(struct display *d) {
+    if (!d->quiet)
+        return;
+    d->quiet = false;
+    if (d->changed)
+        d->changed(d->follower);
 }
 
 /* Each consumer calls it once with true and once with false. */

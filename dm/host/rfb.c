@@ -531,20 +531,26 @@ static unsigned put_news(struct rfb *rfb) {
     return n;
 }
 
+static bool new_pointer(const struct rfb *rfb) {
+    return rfb->tell_pointer || (rfb->can_relative && rfb->told_absolute !=
+                                                          rfb->user->absolute(rfb->user->arg));
+}
+
+bool rfb_has_news(const struct rfb *rfb) {
+    if (rfb->state < RFB_NORMAL || rfb->state == RFB_CLOSED || !rfb->tiles)
+        return false;
+    return rfb->requested_all || rfb->copy.rows || rfb->tell_keycodes || new_pointer(rfb) ||
+           new_leds(rfb) || new_cursor(rfb) ||
+           (rfb->tell_size && (rfb->can_resize || rfb->can_resize_ext)) || any_changed(rfb);
+}
+
 void rfb_update(struct rfb *rfb) {
-    if (rfb->state < RFB_NORMAL || rfb->state == RFB_CLOSED || !rfb->requested || !rfb->tiles)
+    if (!rfb->requested || !rfb_has_news(rfb))
         return;
     if (rfb->requested_all)
         all_changed(rfb);
-    rfb->requested_all = false;
-    if (rfb->can_relative && rfb->told_absolute != rfb->user->absolute(rfb->user->arg))
-        rfb->tell_pointer = true;
-    bool news = rfb->copy.rows || rfb->tell_keycodes || rfb->tell_pointer || new_leds(rfb) ||
-                new_cursor(rfb) ||
-                (rfb->tell_size && (rfb->can_resize || rfb->can_resize_ext));
-    if (!news && !any_changed(rfb))
-        return;
-    rfb->requested = false;
+    rfb->tell_pointer = new_pointer(rfb);
+    rfb->requested = rfb->requested_all = false;
     size_t at = rfb->out.len;
     rfb_buf_u32(&rfb->out, UPDATE << 24);
     unsigned n = put_copy(rfb), row = 0;

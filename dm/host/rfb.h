@@ -126,6 +126,8 @@ void rfb_resized(struct rfb *rfb); /* the screen has: everything changed */
 void rfb_changed(struct rfb *rfb, unsigned tile_x, unsigned tile_y);
 /* Lines of the screen moved; nothing else of them changed. Told at once, or they have changed. */
 void rfb_scrolled(struct rfb *rfb, const struct rfb_scroll *scroll);
+/* There is something to tell that is known already. */
+bool rfb_has_news(const struct rfb *rfb);
 /* Appends an update, if the viewer waits for one and there is something to tell. Call it when `out`
  * has been sent. */
 void rfb_update(struct rfb *rfb);

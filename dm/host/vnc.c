@@ -4,10 +4,9 @@
  * serves clients by blocking reads and writes would let one stalled viewer stop the guest, so all
  * of this is ours and never waits.
  *
- * The guest's screen is looked at when a viewer waits for an update: 60 times a second while it
- * changes or somebody types, less often the longer it does not, never without viewers. What changed
- * is found by comparing with what was sent, in tiles; a viewer gets its next update when it has
- * taken the last one.
+ * The guest's screen is looked at when a viewer waits for an update, as often as vnc_pace.h says,
+ * never without viewers. What changed is found by comparing with what was sent, in tiles; a viewer
+ * gets its next update when it has taken the last one.
  */
 #include "vnc.h"
 
@@ -34,14 +33,13 @@
 #include "tls.h"
 #include "vnc_conn.h"
 #include "vnc_listen.h"
+#include "vnc_pace.h"
 #include "vnc_pointer.h"
 #include "ws.h"
 
 enum {
     CLIENTS = 32, READ_SIZE = 4096, READS = 8, ACCEPTS = 16,
     DISPLAY_0 = 5900, WEBSOCKET_0 = 5700,
-    BUSY_MS = 16, /* between two looks at the screen, at least */
-    SOON_MS = 5,  /* what somebody did shows, if the guest is quick */
     SCROLL = 64,  /* so many lines have to change before it is asked whether they moved */
     KEEP_OUT = 65536, /* of a viewer's buffer, once it is empty */
     ANSWERS = 65536,  /* bytes that a viewer may leave unread besides updates */
@@ -80,54 +78,54 @@ struct vnc {
     struct vnc_pointer pointer;
     int at_x, at_y; /* where the last viewer pointed */
     struct loop_fd timer;
-    unsigned armed; /* for so many ms; 0: not */
-    uint64_t active; /* when the guest last drew, or somebody did something, in ns */
-    bool prompted;   /* somebody did something since pace() looked */
-    uint64_t looked; /* at the screen */
+    uint64_t due; /* when it goes off, in ns; 0: never */
+    struct vnc_pace pace;
     struct rfb_user user;
 };
 
 /* ---- pacing ---- */
 
-static void arm(struct vnc *vnc, unsigned ms) {
-    struct itimerspec when = {.it_value = {.tv_nsec = (long)ms * 1000000}};
+static void arm(struct vnc *vnc, uint64_t now, uint64_t wait) {
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(wait / NS_PER_SEC),
+                                           .tv_nsec = (long)(wait % NS_PER_SEC)}};
     timerfd_settime(vnc->timer.fd, 0, &when, NULL);
-    vnc->armed = ms;
+    vnc->due = now + wait;
+}
+
+static void disarm(struct vnc *vnc) {
+    if (vnc->due)
+        timerfd_settime(vnc->timer.fd, 0, &(struct itimerspec){0}, NULL);
+    vnc->due = 0;
 }
 
 static bool waits(const struct client *c) {
     return c->in && !c->closing && c->rfb.requested && !c->rfb.out.len;
 }
 
-/* How long the screen may stay unseen, by how long nothing has happened. */
-static unsigned patience(const struct vnc *vnc, uint64_t now) {
-    static const struct {
-        unsigned quiet_ms, wait_ms;
-    } steps[] = {{20000, 250}, {3000, 100}, {500, 50}};
-    for (unsigned i = 0; i < ARRAY_LEN(steps); i++)
-        if (now - vnc->active >= steps[i].quiet_ms * NS_PER_MS)
-            return steps[i].wait_ms;
-    return BUSY_MS;
-}
-
-/* Somebody waits for an update: the next look at the screen is due. */
+/* Somebody waits for an update: the next look at the screen is due, at the latest. */
 static void pace(struct vnc *vnc) {
-    bool any = false;
-    for (unsigned i = 0; i < vnc->client_count; i++)
-        any |= waits(vnc->clients[i]);
+    const struct display *d = vnc->display;
+    bool any = false, news = false;
+    for (unsigned i = 0; i < vnc->client_count; i++) {
+        const struct client *c = vnc->clients[i];
+        any |= waits(c);
+        news |= waits(c) && rfb_has_news(&c->rfb);
+    }
     if (!any)
         return;
-    uint64_t now = loop_monotonic(NULL), since = (now - vnc->looked) / NS_PER_MS;
-    unsigned ms = patience(vnc, now);
-    if (vnc->prompted && (!vnc->armed || vnc->armed > BUSY_MS / 2))
-        arm(vnc, MAX(BUSY_MS / 2 - (unsigned)MIN(since, UINT64_C(8)), (unsigned)SOON_MS));
-    vnc->prompted = false;
-    if (vnc->armed && vnc->armed <= ms)
-        return;
-    if (vnc->display && vnc->display->blink_ms)
-        ms = MIN(ms, MAX(vnc->display->blink_ms, (unsigned)BUSY_MS));
-    arm(vnc, since + 1 < ms ? ms - (unsigned)since : 1);
-    vnc->armed = ms;
+    if (news)
+        vnc_pace_tell(&vnc->pace);
+    uint64_t now = loop_monotonic(NULL);
+    uint64_t wait = vnc_pace_next(&vnc->pace, now, d ? d->blink_ms : 0);
+    if (!vnc->due || now + wait < vnc->due)
+        arm(vnc, now, wait);
+}
+
+/* Within an access of the guest. */
+static void display_has_changed(void *follower) {
+    struct vnc *vnc = follower;
+    vnc_pace_tell(&vnc->pace);
+    pace(vnc);
 }
 
 /* ---- the shared screen ---- */
@@ -140,11 +138,12 @@ static void tell_row(struct vnc *vnc, unsigned row, const uint64_t tiles[RFB_TIL
                 rfb_changed(&vnc->clients[i]->rfb, x, row);
 }
 
-/* Takes lines [top, bottom) over; those that `moved` are as they were. */
-static void take_lines(struct vnc *vnc, unsigned top, unsigned bottom,
+/* Takes lines [top, bottom) over; those that `moved` are as they were. False: all were. */
+static bool take_lines(struct vnc *vnc, unsigned top, unsigned bottom,
                        const struct rfb_scroll *moved) {
     const struct display *d = vnc->display;
     unsigned width = vnc->screen.width;
+    bool all_same = !moved->rows;
     for (unsigned y = top; y < bottom;) {
         uint64_t tiles[RFB_TILE_WORDS] = {0};
         unsigned row = y / RFB_TILE_H, end = MIN((row + 1) * RFB_TILE_H, bottom);
@@ -155,7 +154,9 @@ static void take_lines(struct vnc *vnc, unsigned top, unsigned bottom,
                                      d->pixels + (size_t)y * d->stride, width, tiles);
         if (any)
             tell_row(vnc, row, tiles);
+        all_same &= !any;
     }
+    return !all_same;
 }
 
 static bool fit_screen(struct vnc *vnc) {
@@ -219,7 +220,8 @@ static bool take_scroll(struct vnc *vnc, unsigned top, unsigned bottom, struct r
 static void look(struct vnc *vnc) {
     struct display *d = vnc->display;
     struct rfb_scroll moved = {0};
-    vnc->looked = loop_monotonic(NULL);
+    uint64_t now = loop_monotonic(NULL);
+    vnc_pace_looked(&vnc->pace, now, false);
     if (!d)
         return;
     look_at_pointer(vnc);
@@ -227,11 +229,10 @@ static void look(struct vnc *vnc) {
     d->resized = false;
     if (!d->pixels || !fit_screen(vnc))
         return;
-    if (d->drawn)
-        vnc->active = vnc->looked;
     unsigned bottom = MIN(d->dirty_bottom, d->height);
     take_scroll(vnc, d->dirty_top, bottom, &moved);
-    take_lines(vnc, d->dirty_top, bottom, &moved);
+    if (take_lines(vnc, d->dirty_top, bottom, &moved))
+        vnc_pace_looked(&vnc->pace, now, d->drawn);
     d->dirty_top = d->dirty_bottom = 0;
     d->drawn = false;
 }
@@ -260,7 +261,7 @@ static void watch(struct vnc *vnc, bool on) {
         free(vnc->pixels);
         vnc->pixels = NULL;
         vnc->screen.pixels = NULL;
-        arm(vnc, 0);
+        disarm(vnc);
     }
 }
 
@@ -316,7 +317,7 @@ static bool flush(struct client *c) {
 /* Looks at the screen and sends to those who wait. */
 static void frame(struct vnc *vnc) {
     bool any = false;
-    vnc->armed = 0;
+    vnc->due = 0;
     for (unsigned i = 0; i < vnc->client_count; i++)
         any |= waits(vnc->clients[i]);
     if (!any)
@@ -477,8 +478,7 @@ static void send_event(void *arg, enum input_kind kind, unsigned code, int value
     struct input_event event = {.kind = kind, .code = (uint16_t)code, .value = value};
     if (vnc->input)
         input_send(vnc->input, &event);
-    vnc->active = loop_monotonic(NULL);
-    vnc->prompted = true;
+    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
 }
 
 static void on_key(void *arg, unsigned code, bool down) {
@@ -548,7 +548,7 @@ static void on_arrival(void *arg, struct rfb *rfb, bool shared) {
     if (!shared && vnc->share == VNC_SHARE_FORCED)
         send_away(c);
     c->in = true;
-    vnc->active = loop_monotonic(NULL);
+    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
     watch(vnc, true);
     look(vnc);
     blank_screen(vnc);
@@ -640,6 +640,10 @@ static void forget_place(struct vnc *vnc, struct place *place) {
 void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, const char *name) {
     vnc->display = display;
     vnc->input = input;
+    if (display) {
+        display->changed = display_has_changed;
+        display->follower = vnc;
+    }
     snprintf(vnc->name, sizeof(vnc->name), "%s", name);
     vnc->screen.name = vnc->name;
     vnc->screen.cursor = &vnc->pointer.cursor;
@@ -659,6 +663,8 @@ void vnc_detach(struct vnc *vnc) {
         drop(vnc->clients[0]);
     forget_place(vnc, &vnc->place);
     forget_place(vnc, &vnc->web);
+    if (vnc->display)
+        vnc->display->changed = NULL;
     vnc->display = NULL;
     vnc->input = NULL;
 }

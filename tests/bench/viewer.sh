@@ -3,7 +3,9 @@
 # needs: kernel viewer
 # A Linux guest with its console on bochs-drm at 1024x768x32 and a viewer in dom0, by hvm-dm and by the packaged QEMU in
 # turn, in one dom0. A line for each load, and one for each kind of delay:
-# BENCH device-model load cpu-ns wakeups updates bytes milliseconds rounds-of-the-guest
+# BENCH device-model load cpu-ns wakeups updates bytes milliseconds rounds-of-the-guest dom0-ns
+# cpu-ns is the device model's by dom0's kernel, which takes time that it gave away for its own; dom0-ns all that dom0
+# ran by Xen's account, without what the viewer did.
 # DELAY device-model name {"least": ms, "median": ms, "most": ms}
 
 # All threads of the device model: nanoseconds on a CPU, voluntary switches.
@@ -12,25 +14,38 @@ used() {
     cat /proc/$(dm_pid)/task/*/status | awk '/^voluntary/ { v += $2 } END { print v }'
 }
 
+# sampled SECONDS COMMAND...: runs it, and says in `sample` how many nanoseconds dom0 ran in that time beside the viewer.
+sampled() {
+    local seconds=$1 viewer=0 was=0; shift
+    /tmp/domtime 0 $seconds >millionths &
+    local sampler=$!
+    [ -z "$VIEWER" ] || was=$(cut -d ' ' -f 1 /proc/$VIEWER/schedstat)
+    "$@" || return 1
+    [ -z "$VIEWER" ] || viewer=$(cut -d ' ' -f 1 /proc/$VIEWER/schedstat)
+    wait $sampler || return 1
+    awk -v s=$seconds -v v=$((viewer - was)) '{ printf "%.0f\n", $1 * 1e3 * s - v }' millionths >sample
+}
+
 # load NAME SECONDS [COMMAND]: the viewer looks for that long; the guest does it meanwhile, again and again.
 load() {
     local name=$1 seconds=$2 before after answer rounds=0
     [ -z "$3" ] || guest_run "rm -f /tmp/stop; (n=0; while [ ! -e /tmp/stop ]; do $3; n=\$((n + 1)); done; echo \$n >/tmp/n) &" >/dev/null
     view watch 2 >/dev/null
     before=($(used))
-    answer=$(view watch $seconds) || fail "$name: no answer of the viewer"
+    sampled $seconds view watch $seconds >answer || fail "$name: no answer of the viewer"
+    answer=$(cat answer)
     after=($(used))
     [ -z "$3" ] || rounds=$(guest_run 'touch /tmp/stop; wait; cat /tmp/n' 300 | grep -x '[0-9]*')
     note "BENCH $BENCH_DM $name $((after[0] - before[0])) $((after[1] - before[1])) $(echo "$answer" |
-        sed 's/.*"updates": \([0-9]*\),.*"bytes": \([0-9]*\), "seconds": \([0-9]*\)\.\([0-9]*\)}/\1 \2 \3\4/') $rounds"
+        sed 's/.*"updates": \([0-9]*\),.*"bytes": \([0-9]*\), "seconds": \([0-9]*\)\.\([0-9]*\)}/\1 \2 \3\4/') $rounds $(cat sample)"
 }
 
 # The same when nobody looks.
 alone() {
     local before=($(used)) after
-    sleep $1
+    sampled $1 sleep $1
     after=($(used))
-    note "BENCH $BENCH_DM alone $((after[0] - before[0])) $((after[1] - before[1])) 0 0 ${1}000 0"
+    note "BENCH $BENCH_DM alone $((after[0] - before[0])) $((after[1] - before[1])) 0 0 ${1}000 0 $(cat sample)"
 }
 
 delay() { note "DELAY $BENCH_DM $1 $(view latency $2 type $3)"; }
@@ -69,6 +84,7 @@ one_dm() {
 }
 
 scenario() {
+    cp /lab/in/files/domtime /tmp
     one_dm hvm-dm /usr/libexec/hvm-dm
     one_dm qemu /usr/libexec/xen-qemu-system-i386
 }

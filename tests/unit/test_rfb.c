@@ -417,14 +417,17 @@ static void raw_updates_by_tiles(void **state) {
     (void)state;
     enter();
     FEED(3, 0, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
+    assert_true(rfb_has_news(&rfb));
     pixels[0] = 0x00112233;
     rfb_update(&rfb);
     EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT, 0, 0, 0, 0, 0x33, 0x22, 0x11, 0);
     assert_int_equal(rfb.out.len, WIDTH * HEIGHT * 4 - 4);
     rfb.out.len = 0;
+    assert_false(rfb_has_news(&rfb));
     rfb_changed(&rfb, 0, 0); /* nobody waits */
     rfb_update(&rfb);
     assert_int_equal(rfb.out.len, 0);
+    assert_true(rfb_has_news(&rfb)); /* so who asks late need not wait for a look */
     FEED(3, 1, 0, 0, 0, 0, 0, WIDTH, 0, HEIGHT);
     rfb_changed(&rfb, 0, 1);
     rfb_changed(&rfb, 1, 2); /* cut at the right and the bottom: 36 x 8 */
@@ -675,6 +678,7 @@ static void lights_of_the_keyboard(void **state) {
     FEED(3, 1, 0, 0, 0, 0, 0, 0, 0, 0);
     rfb.tiles[0] = 0;
     lit = INPUT_LED_CAPS;
+    assert_true(rfb_has_news(&rfb));
     rfb_update(&rfb);
     EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0xff, 0xff, 0xfe, 0xfb, 4);
     assert_int_equal(rfb.out.len, 0);

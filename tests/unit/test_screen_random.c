@@ -2,8 +2,7 @@
 /*
  * A guest that changes modes, registers and the place of its video memory between any two accesses
  * while a viewer looks: whatever it does, what the viewer has is what drawing everything afresh
- * gives. HVMDM_SEED repeats a run. The linear framebuffer is not written in text modes, where a
- * write may be to a font: see vga_screen.c.
+ * gives. HVMDM_SEED repeats a run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +18,7 @@
 #include "video/cirrus.h"
 #include "video/stdvga.h"
 
-enum { DEVFN = 0x10, VRAM = 1 << 20, ROUNDS = 60, ACCESSES = 60, PLACES = 4 };
+enum { DEVFN = 0x10, VRAM = 1 << 20, VGA_PART = 256 << 10, ROUNDS = 60, ACCESSES = 60, PLACES = 4 };
 
 static const uint32_t places[PLACES] = {0xf0000000, 0xe0000000, 0xf0000000, 0};
 
@@ -95,20 +94,6 @@ static void move_memory(struct board *b) {
               b->lfb ? PCI_CMD_IO | PCI_CMD_MEM : (uint32_t)PCI_CMD_IO);
 }
 
-static bool framebuffer_shows(struct board *b) {
-    struct fixture *fx = &b->fx;
-    if (!b->lfb)
-        return false;
-    out8(fx, 0x3ce, 6);
-    if (in8(fx, 0x3cf) & 1) /* graphics */
-        return true;
-    out16(fx, 0x1ce, 4);
-    if (!b->cirrus)
-        return in16(fx, 0x1cf) & 1;
-    out8(fx, 0x3c4, 7);
-    return in8(fx, 0x3c5) & 1;
-}
-
 static void one_access(struct board *b) {
     struct fixture *fx = &b->fx;
     uint32_t val = dice(b, 0x10000);
@@ -137,8 +122,9 @@ static void one_access(struct board *b) {
         break;
     case 7:
     case 8:
-        if (framebuffer_shows(b))
-            mem_write(fx, b->lfb + (dice(b, VRAM) & ~3u), 4, val * 0x10003u);
+        if (b->lfb) /* as often to the VGA's part, where characters and fonts are */
+            mem_write(fx, b->lfb + (dice(b, dice(b, 2) ? VRAM : VGA_PART) & ~3u), 4,
+                      val * 0x10003u);
         break;
     default:
         mem_write(fx, 0xa0000 + (dice(b, 0x20000) & ~1u), 2, val);

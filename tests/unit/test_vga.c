@@ -700,6 +700,89 @@ static void framebuffer_writes_are_found(void **state) {
     display_watch(b->display, false);
 }
 
+/* A font that the guest writes by itself, through the framebuffer, while its text is shown. */
+static void framebuffer_writes_of_fonts_are_found(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    vga_set(fx, &mode_03);
+    vga_crtc(fx, 0x0a, 0x20);
+    mem_write(fx, 0xb8000, 2, 0x4700 | 'A'); /* grey on red */
+    mem_write(fx, 0xb8002, 2, 0x4f00 | 'A'); /* white, and by the second font: see mode_03 */
+    display_watch(b->display, true);
+    refresh(b, false);
+    assert_int_equal(pixel(b, 0, 5), RED);
+    mem_write(fx, LFB + ('A' * 32 + 5) * 4 + 3, 1, 0x80); /* plane 3 is no font's */
+    b->display->dirty_top = b->display->dirty_bottom = 0;
+    refresh(b, false);
+    assert_int_equal(b->display->dirty_bottom, 0);
+    mem_write(fx, LFB + ('A' * 32 + 5) * 4 + 2, 1, 0x80);
+    refresh(b, false);
+    assert_int_not_equal(pixel(b, 0, 5), RED);
+    assert_int_equal(pixel(b, 1, 5), RED);
+    vga_seq(fx, 3, 0x04); /* the second font is at 4000 of the plane */
+    refresh(b, false);
+    assert_int_equal(pixel(b, 9, 5), RED);
+    mem_write(fx, LFB + (0x4000 + 'A' * 32 + 6) * 4 + 2, 1, 0x80);
+    refresh(b, false);
+    assert_int_equal(pixel(b, 9, 6), WHITE);
+    display_watch(b->display, false);
+}
+
+static void count(void *follower) {
+    ++*(unsigned *)follower;
+}
+
+/* True if the consumer was told of a change since the last refresh, and that once. */
+static bool was_told(struct board *b, unsigned *told) {
+    unsigned n = *told;
+    assert_in_range(n, 0, 1);
+    refresh(b, false);
+    *told = 0;
+    return n;
+}
+
+/* Who is told of all that the device knows of need not look for it. */
+static void changes_are_told(void **state) {
+    struct board *b = *state;
+    struct fixture *fx = &b->fx;
+    unsigned told = 0;
+    vga_set(fx, &mode_03);
+    b->display->changed = count;
+    b->display->follower = &told;
+    display_watch(b->display, true);
+    refresh(b, false);
+    assert_false(was_told(b, &told));
+    for (unsigned i = 0; i < 3; i++)
+        mem_write(fx, 0xb8000 + 2 * i, 2, 0x4720); /* the short way */
+    assert_true(was_told(b, &told));
+    mem_write(fx, 0xb8001, 1, 0x47);
+    assert_true(was_told(b, &told));
+    vga_crtc(fx, 0x0e, 1);
+    assert_true(was_told(b, &told));
+    vga_dac(fx, 1, 1, 2, 3);
+    assert_true(was_told(b, &told));
+    in8(fx, 0x3da);
+    mem_read(fx, 0xb8000, 2);
+    mem_write(fx, LFB, 1, 0x20); /* what the guest does by itself */
+    assert_false(was_told(b, &told));
+    in8(fx, 0x3da);
+    out8(fx, 0x3c0, 0x00); /* palette address source off */
+    assert_true(was_told(b, &told));
+    mem_write(fx, MMIO + 0x400, 1, 0x20); /* 3c0 */
+    assert_true(was_told(b, &told));
+    dispi_set(b, 640, 480, 32);
+    assert_true(was_told(b, &told));
+    dispi(b, 9, 5);
+    assert_true(was_told(b, &told));
+    mem_write(fx, MMIO + 0x500 + 2 * 9, 2, 0);
+    assert_true(was_told(b, &told));
+    mem_write(fx, 0xa0000, 4, 5);
+    assert_true(was_told(b, &told));
+    stdvga_device.reset(b->vga);
+    assert_true(was_told(b, &told));
+    display_watch(b->display, false);
+}
+
 /* The VGA's memory is the framebuffer's first 256 KiB, four planes side by side. */
 static void framebuffer_writes_are_found_in_vga_modes(void **state) {
     struct board *b = *state;
@@ -786,7 +869,8 @@ int main(void) {
         T(vbe_pixels), T(vbe_memory_is_the_surface), T(blinking_is_told_apart),
         T(vbe_banks_and_clearing), T(vbe_panning_stays_inside), T(vbe_planar),
         T(dac_of_eight_bits), T(framebuffer_writes_are_found),
-        T(framebuffer_writes_are_found_in_vga_modes), T(registers_in_memory),
+        T(framebuffer_writes_are_found_in_vga_modes),
+        T(framebuffer_writes_of_fonts_are_found), T(changes_are_told), T(registers_in_memory),
         T(edid_is_well_formed), T(memory_of_a_wrong_size_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

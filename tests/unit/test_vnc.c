@@ -40,6 +40,7 @@ static struct shared *shared;
 static pid_t server;
 static char path[64];
 static unsigned port;
+static int device[2]; /* a byte through it: the device tells of a change */
 /* how the server is started; back to nothing by stop */
 static const struct tls_options *tls;
 static bool websocket;
@@ -62,6 +63,7 @@ static void paint(void *dev, struct display *d, bool whole) {
     (void)whole;
     shared->refreshes++;
     shared->apart = d->cursor_apart;
+    d->quiet = true;
     if (d->width == shared->width && d->height == shared->height && drawn == shared->seed)
         return;
     drawn = shared->seed;
@@ -106,18 +108,29 @@ static void on_event(void *dev, const struct input_event *event) {
         shared->y = (unsigned)event->value;
 }
 
+static struct display display = {.refresh = paint, .watched = watched, .cursor = pointer};
+
+static void device_ready(void *arg, unsigned events) {
+    char byte;
+    (void)arg;
+    (void)events;
+    if (read(device[0], &byte, 1) == 1)
+        display_changed(&display);
+}
+
 static void serve(int ready, const char *host, const char *password) {
     struct loop *loop = loop_new();
     struct input *input = input_new();
     struct input_sink sink = {.name = "test", .event = on_event, .leds = lights,
                               .kinds = 1 << INPUT_KEY | 1 << INPUT_BUTTON | 1 << INPUT_ABS};
-    struct display display = {.refresh = paint, .watched = watched, .cursor = pointer};
+    struct loop_fd tells = {.fd = device[0], .ready = device_ready, .events = LOOP_READ};
     struct vnc_listen l = {.host = host, .path = host ? NULL : path, .port = 5990, .to_port = 6090,
                            .password = password, .tls = tls, .websocket = websocket && host,
                            .web_host = host, .share = share};
     struct vnc_info info;
     char why[256] = "";
     input_add(input, &sink);
+    loop_add(loop, &tells);
     struct vnc *vnc = vnc_open(loop, &l, why, sizeof(why));
     unsigned found = 0;
     if (vnc) {
@@ -142,6 +155,7 @@ static void start(const char *host, const char *password) {
     shared->seed = 1;
     snprintf(path, sizeof(path), "/tmp/test_vnc.%d", (int)getpid());
     assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pipe(device), 0);
     server = fork();
     if (!server)
         serve(fds[1], host, password);
@@ -155,6 +169,8 @@ static int stop(void **state) {
     kill(server, SIGTERM);
     waitpid(server, NULL, 0);
     unlink(path);
+    close(device[0]);
+    close(device[1]);
     munmap(shared, sizeof(*shared));
     tls = NULL;
     websocket = false;
@@ -325,6 +341,26 @@ static void input_and_watching(void **state) {
     unsigned before = shared->refreshes;
     usleep(200000);
     assert_int_equal(shared->refreshes, before); /* and nobody looks */
+}
+
+/* After two seconds of rest nobody looks for half a second, unless the device tells of a change. */
+static void told_by_the_device(void **state) {
+    enum { CHANGES = 12 };
+    struct timespec from, to;
+    (void)state;
+    start("127.0.0.1", NULL);
+    rfbClient *c = connect_with("raw");
+    usleep(2000000);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (unsigned i = 0; i < CHANGES; i++) {
+        unsigned before = shared->refreshes;
+        assert_int_equal(write(device[1], "", 1), 1);
+        for (unsigned n = 0; n < 2000 && shared->refreshes == before; n++)
+            usleep(1000);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    assert_true(to.tv_sec - from.tv_sec < 3);
+    disconnect(c);
 }
 
 /* Takes updates until it is told of a pointer of that size. */
@@ -674,7 +710,7 @@ const char *__lsan_default_suppressions(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture),
-        T(input_and_watching), T(pointer_of_the_viewer),
+        T(input_and_watching), T(told_by_the_device), T(pointer_of_the_viewer),
         T(password_is_asked), T(wrong_password), T(unix_and_ipv6),
         T(browser_picture), T(browser_says_goodbye),
         T(tls_with_certificates), T(tls_with_password), T(tls_anonymous_ones),
