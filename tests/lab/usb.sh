@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the USB scenarios share: devices that people use, disks, and an idle minute.
+# manual: no scenario of its own; what the USB scenarios share: devices that people use, disks, and an idle minute.
 
 # has_input NAME [SECONDS]: an input device of that name is there.
 has_input() {
@@ -157,4 +157,71 @@ attach() {
     xl usbdev-attach guest hostbus=${found[0]} hostaddr=${found[1]} || fail "usbdev-attach"
     dom0_has $1 usbfs $2 || fail "dom0's drivers have not let go of $1"
     note "attached $1, ${found[0]}.${found[1]}"
+}
+
+# stick_of_dom0 SPEED: a disk of dom0's at that speed on the guest's xHCI controller: there from the start by usbdev=,
+# detached and attached while the guest runs, and pulled out of the host ("faststick") in the middle of a transfer.
+stick_of_dom0() {
+    local speed=$1 found id sum written read
+    dom0_has 46f4 usb-storage $speed || fail "dom0 has no fast USB disk"
+    sum=$(dom0_read 0 4096 $speed)
+    found=($(host_device 46f4 $speed))
+    guest_cfg "$(direct_kernel)" "usbctrl = ['type=devicemodel,version=3,ports=4']" \
+        "usbdev = ['type=hostdev,hostbus=${found[0]},hostaddr=${found[1]}']"
+    guest_boot
+    id=$(domid)
+    dom0_has 46f4 usbfs $speed || fail "dom0's drivers have not let go of the disk"
+    guest_run 'modprobe -a usb-storage sd_mod' || fail "no modules"
+    wait_for_disk
+    reads_as "$sum" 0
+    written=$(guest_run "dd if=/dev/urandom of=/tmp/data bs=1k count=2048 2>/dev/null; dd if=/tmp/data of=/dev/$DISK bs=64k seek=64 conv=fsync 2>/dev/null; md5sum </tmp/data" 300 | cut -d ' ' -f 1)
+    guest_run 'echo 3 >/proc/sys/vm/drop_caches' >/dev/null
+    [ "$(guest_run "dd if=/dev/$DISK bs=1k skip=4096 count=2048 2>/dev/null | md5sum" 300 | cut -d ' ' -f 1)" = "$written" ] || fail "the guest reads otherwise than it wrote"
+
+    xl usb-list guest >$LAB_RESULTS/usb-list
+    xl usbdev-detach guest 0 1 || fail "usbdev-detach"
+    lost_disk
+    [ "$(dom0_read 4096 2048 $speed)" = "$written" ] || fail "dom0 does not find what the guest wrote"
+
+    attach 46f4 $speed
+    wait_for_disk
+    reads_as "$sum" 0
+
+    guest_run "(while dd if=/dev/$DISK of=/dev/null bs=4k >/tmp/dd 2>&1 && [ -e /dev/$DISK ]; do echo 3 >/proc/sys/vm/drop_caches; done; echo ended >>/tmp/dd) >/dev/null 2>&1 &" >/dev/null
+    sleep 2
+    guest_run '! grep ended /tmp/dd' >/dev/null || fail "the transfer was over at once"
+    outer device_del faststick
+    lost_disk
+    guest_run 'for i in $(seq 30); do grep -q ended /tmp/dd && break; sleep 1; done; cat /tmp/dd' 60 >dd.txt || true
+    note "dd: $(tr '\n' ' ' <dd.txt)"
+    grep -q ended dd.txt || fail "a transfer to a disk that is gone does not end"
+    # Linux takes the disk's size away with it, so that the reader sees either an error or the end.
+    read=$(sed -n 's/+.* records in.*//p' dd.txt)
+    [ ${read:-0} -lt $((SIZE / 4096)) ] || fail "all of the disk was read: $(cat dd.txt)"
+    grep -q 'USB device .* is gone' /var/log/xen/qemu-dm-guest.log || [ $LAB_DM = qemu ] || fail "no word of it"
+    ! guest_run 'dmesg | grep -i -E "xhci.*(error|warn|timeout|died|not respond)"' >complaints || { cat complaints >&3; fail "the driver complains"; }
+    note "dm: $(dm_stats)"
+    xl destroy guest
+    expect_gone $id
+}
+
+wait_for_disk() {
+    guest_run 'for i in $(seq 60); do d=$(ls /sys/bus/usb/devices/*/*/host*/target*/*/block 2>/dev/null); [ -n "$d" ] && [ $(blockdev --getsize64 /dev/$d) -gt 0 ] && break; sleep 1; done; echo "$d"; cat /sys/bus/usb/devices/*/*/host*/../../speed' 120 >found ||
+        { guest_run 'dmesg | tail -n 20' >&3; fail "the guest has no USB disk"; }
+    DISK=$(head -n 1 found)
+    SIZE=$(guest_run "blockdev --getsize64 /dev/$DISK")
+    [[ $DISK = sd* ]] || { guest_run 'dmesg | tail -n 20' >&3; fail "the guest has no USB disk"; }
+    [ "$(tail -n 1 found)" = $speed ] || fail "the disk is at $(tail -n 1 found) Mbit/s"
+}
+
+lost_disk() {
+    guest_run "for i in \$(seq 30); do [ -e /dev/$DISK ] || break; sleep 1; done; ! [ -e /dev/$DISK ]" 60 || fail "the guest still has the disk"
+}
+
+# reads_as SUM KIB: the guest's 4 MiB from there on.
+reads_as() {
+    local before=$SECONDS got
+    got=$(guest_run "dd if=/dev/$DISK bs=1k skip=$2 count=4096 2>/dev/null | md5sum" 300 | cut -d ' ' -f 1)
+    [ "$got" = "$1" ] || fail "the guest reads $got, dom0 $1"
+    note "4 MiB read in $((SECONDS - before)) s"
 }

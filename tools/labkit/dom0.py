@@ -24,7 +24,7 @@ qemu-utils qemu-system-data seabios ipxe-qemu nbdkit libnbd0 libusb-1.0-0 busybo
 MODULES = """
 xenfs xen-gntdev xen-gntalloc xen-evtchn xen-privcmd xen-blkback xen-netback
 virtio_pci virtio_console 9p 9pnet_virtio e1000 tun bridge 8021q loop ext4 crc32c_generic
-uhci_hcd ehci_pci usb_storage sd_mod usbhid hid_generic evdev
+uhci_hcd ehci_pci xhci_pci usb_storage sd_mod usbhid hid_generic evdev
 """.split()
 
 PROGRAMS = """
