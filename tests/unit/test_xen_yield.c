@@ -96,6 +96,16 @@ static void one_that_costs_a_time_slice_is_seldom(void **state) {
     }
 }
 
+/* Half a millisecond is a guest at work: Xen would not have stopped a neighbour so soon. */
+static void one_that_works_before_it_comes_back_is_waited_for(void **state) {
+    struct xen_yield *y = *state;
+    absence_us = 800;
+    a_guest_that_comes_back_is_waited_for_each_time(state);
+    absence_us = 1000;
+    assert_true(xen_yield(y));
+    assert_false(xen_yield_try(y));
+}
+
 static bool finds(void *arg) {
     (*(unsigned *)arg)++;
     return true;
@@ -136,6 +146,7 @@ int main(void) {
         T(a_guest_that_comes_back_is_waited_for_each_time),
         T(one_that_does_not_is_waited_for_ever_less),
         T(one_that_costs_a_time_slice_is_seldom),
+        T(one_that_works_before_it_comes_back_is_waited_for),
         T(looks_in_a_row_end),
         T(a_refusal_is_the_last_word),
     };
