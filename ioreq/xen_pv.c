@@ -13,11 +13,11 @@
 #include <unistd.h>
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
-#include <xengnttab.h>
 
 #include "core/bits.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "xen_copy.h"
 #include "xen_yield.h"
 
 enum { WAKE_PORTS = 64 };
@@ -26,7 +26,7 @@ struct xen_pv {
     struct pv pv;
     struct loop *loop;
     struct xen_store *store;
-    xengnttab_handle *gnttab;
+    struct xen_copy copy;
     xenevtchn_handle *evtchn;
     xenforeignmemory_handle *fmem;
     xencall_handle *call;
@@ -102,22 +102,16 @@ static void pv_unwatch(struct pv *pv, struct pv_watch *of) {
 
 /* ---- grants ---- */
 
-static bool open_grants(struct xen_pv *x) {
-    if (!x->gnttab && !(x->gnttab = xengnttab_open(NULL, 0)))
-        log_error("grants can't be reached: %s", strerror(errno));
-    return x->gnttab;
-}
-
 static void *pv_map(struct pv *pv, const uint32_t *refs, unsigned n, bool write) {
-    struct xen_pv *x = xen_pv(pv);
-    if (!open_grants(x))
+    xengnttab_handle *gnttab = xen_copy_gntdev(&xen_pv(pv)->copy);
+    if (!gnttab)
         return NULL;
-    return xengnttab_map_domain_grant_refs(x->gnttab, n, pv->domid, (uint32_t *)(uintptr_t)refs,
+    return xengnttab_map_domain_grant_refs(gnttab, n, pv->domid, (uint32_t *)(uintptr_t)refs,
                                            PROT_READ | (write ? PROT_WRITE : 0));
 }
 
 static void pv_unmap(struct pv *pv, void *pages, unsigned n) {
-    xengnttab_unmap(xen_pv(pv)->gnttab, pages, n);
+    xengnttab_unmap(xen_copy_gntdev(&xen_pv(pv)->copy), pages, n);
 }
 
 static void *pv_map_gfn(struct pv *pv, uint64_t gfn) {
@@ -132,33 +126,16 @@ static void pv_unmap_gfn(struct pv *pv, void *page) {
     xenforeignmemory_unmap(xen_pv(pv)->fmem, page, 1);
 }
 
-static xengnttab_grant_copy_segment_t segment_of(const struct pv *pv, const struct pv_copy *c) {
-    xengnttab_grant_copy_segment_t s = {.len = c->len};
-    union xengnttab_copy_ptr *guest = c->to_guest ? &s.dest : &s.source;
-    union xengnttab_copy_ptr *local = c->to_guest ? &s.source : &s.dest;
-    guest->foreign.ref = c->ref;
-    guest->foreign.offset = c->offset;
-    guest->foreign.domid = (uint16_t)pv->domid;
-    local->virt = c->local;
-    s.flags = c->to_guest ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
-    return s;
+static bool pv_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
+    return xen_copy(&xen_pv(pv)->copy, copies, n);
 }
 
-static bool pv_copy(struct pv *pv, struct pv_copy *copies, unsigned n) {
-    enum { BATCH = 128 };
-    xengnttab_grant_copy_segment_t segs[BATCH];
-    struct xen_pv *x = xen_pv(pv);
-    bool went = open_grants(x) && (n || !xengnttab_grant_copy(x->gnttab, 0, segs));
-    for (unsigned done = 0; done < n;) {
-        unsigned m = MIN(n - done, (unsigned)BATCH);
-        for (unsigned i = 0; i < m; i++)
-            segs[i] = segment_of(pv, &copies[done + i]);
-        went = went && !xengnttab_grant_copy(x->gnttab, m, segs);
-        for (unsigned i = 0; i < m; i++)
-            copies[done + i].ok = went && segs[i].status == GNTST_okay;
-        done += m;
-    }
-    return went;
+static void *pv_area(struct pv *pv, unsigned pages) {
+    return xen_copy_area(&xen_pv(pv)->copy, pages);
+}
+
+static void pv_free_area(struct pv *pv, void *area) {
+    xen_copy_free_area(&xen_pv(pv)->copy, area);
 }
 
 /* ---- event channels ---- */
@@ -289,15 +266,26 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
 static const struct pv_ops ops = {
     .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
     .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .copy = pv_copy,
-    .map_gfn = pv_map_gfn, .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
+    .area = pv_area, .free_area = pv_free_area, .map_gfn = pv_map_gfn, .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
     .unbind = pv_unbind, .notify = pv_notify,
 };
+
+/* The store shows each domain its own number. */
+static bool own_domid(struct xen_store *store, uint32_t *domid) {
+    char *got = xen_store_read(store, "domid");
+    if (got)
+        *domid = (uint32_t)strtoul(got, NULL, 10);
+    free(got);
+    return got;
+}
 
 struct pv *xen_pv_new(struct loop *loop, struct xen_store *store, unsigned domid) {
     struct xen_pv *x = mem_new(sizeof(*x));
     x->pv = (struct pv){&ops, domid};
     x->loop = loop;
     x->store = store;
+    x->copy.guest = domid;
+    x->copy.unnamed = !own_domid(store, &x->copy.own);
     return &x->pv;
 }
 
@@ -311,8 +299,7 @@ void xen_pv_free(struct pv *pv) {
     }
     if (x->call)
         xencall_close(x->call);
-    if (x->gnttab)
-        xengnttab_close(x->gnttab);
+    xen_copy_close(&x->copy);
     if (x->fmem)
         xenforeignmemory_close(x->fmem);
     mem_free(x);

@@ -20,7 +20,9 @@
 static_assert(__HYPERVISOR_sched_op == 29 && __HYPERVISOR_event_channel_op == 32,
               "these are those of an older Xen, with other arguments");
 
-enum { DOUBT_MAX = 63, AWAY_US = 250, AWAY_SHARE = 100, TELL_MAX = 8 };
+/* AWAY_US: just less than Xen leaves the CPU to whoever wants it for longer, its sched_ratelimit_us
+ * of 1000. */
+enum { DOUBT_MAX = 63, AWAY_US = 900, AWAY_SHARE = 100, TELL_MAX = 8 };
 enum { AWAY_TICKS = AWAY_US * 1000 }; /* no TSC is slower than 1 GHz */
 
 /* What a multicall names lies in memory of the library, which the hypervisor can always read. */

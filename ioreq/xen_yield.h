@@ -10,9 +10,10 @@
  * Where nobody waits for the CPU, Xen gives it back at once. A look that finds nothing makes the
  * next ones rarer, down to one in 64 wakes, so that guests that don't come back, or come from CPUs
  * of their own, cost next to nothing. Who has work of its own, be it another CPU of the guest that
- * spins, keeps the CPU for Xen's time slice, tens of milliseconds, in which the guest and all of
- * dom0 on this CPU wait: after an absence longer than a guest needs to come back there is none for
- * a hundred times as long, whatever was found. dom0's kernel takes the time that others had for the
+ * spins, keeps the CPU for Xen's time slice, tens of milliseconds and never less than one, in which
+ * the guest and all of dom0 on this CPU wait: after an absence as long as that there is none for a
+ * hundred times as long, whatever was found. A guest that takes a burst of frames comes back after
+ * hundreds of microseconds. dom0's kernel takes the time that others had for the
  * device model's. Xen takes no such call from a restricted device model.
  *
  * Absences are measured by the TSC: dom0's clock is a system call unless Xen itself runs on the

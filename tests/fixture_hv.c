@@ -220,9 +220,22 @@ void fixture_hv_event(struct fixture_hv *f, unsigned port) {
         p->event(p->arg);
 }
 
+static void *pv_area(struct pv *pv, unsigned pages) {
+    (void)pv;
+    void *area = aligned_alloc(PV_PAGE, (size_t)pages * PV_PAGE);
+    memset(area, 0, (size_t)pages * PV_PAGE);
+    return area;
+}
+
+static void pv_free_area(struct pv *pv, void *area) {
+    (void)pv;
+    free(area);
+}
+
 static const struct pv_ops ops = {
     .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
-    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .copy = pv_copy, .bind = pv_bind,
+    .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .copy = pv_copy,
+    .area = pv_area, .free_area = pv_free_area, .bind = pv_bind,
     .unbind = pv_unbind, .notify = pv_notify};
 
 /* ---- life ---- */

@@ -123,9 +123,10 @@ static void pv_net_disconnect(void *backend) {
     for (unsigned i = 0; i < d->queue_count; i++)
         disconnect_queue(&d->queues[i]);
     mem_free(d->queues);
-    mem_free(d->memory);
+    if (d->tx_area)
+        d->dev->pv->ops->free_area(d->dev->pv, d->tx_area);
     d->queues = NULL;
-    d->memory = NULL;
+    d->tx_area = NULL;
     d->queue_count = 0;
 }
 
@@ -138,8 +139,7 @@ static void begin(struct pv_net *d, unsigned queues) {
     d->hash_algorithm = d->hash_flags = 0;
     d->hash_mapping_size = 0;
     memset(d->hash_key, 0, sizeof(d->hash_key));
-    d->memory = mem_new(2 * AREA + NET_FRAME_MAX + PV_PAGE);
-    d->tx_area = (uint8_t *)(((uintptr_t)d->memory + PV_PAGE - 1) & ~(uintptr_t)(PV_PAGE - 1));
+    d->tx_area = d->dev->pv->ops->area(d->dev->pv, (2 * AREA + NET_FRAME_MAX) / PV_PAGE);
     d->rx_area = d->tx_area + AREA;
     d->held = d->rx_area + AREA;
     d->queues = mem_new(queues * sizeof(*d->queues));

@@ -109,8 +109,7 @@ struct pv_net {
     struct iovec runs[COPIES];
     unsigned frame_count, run_count, frame_next, segment, turn;
     bool refused, serving;
-    void *memory; /* of the areas and what is held */
-    uint8_t *tx_area, *rx_area;
+    uint8_t *tx_area, *rx_area; /* side by side, and what is held after them */
     /* a frame that waits for slots of its queue; NULL: none does */
     struct net_queue *holder;
     uint8_t *held;

@@ -58,6 +58,10 @@ struct pv_ops {
     /* With one call; n 0 asks whether it can. False: it can't at all, and none of them is ok. */
     bool (*copy)(struct pv *pv, struct pv_copy *copies, unsigned n);
 
+    /* Zeroed memory of ours that copies are quickest with: of one page of it each. Never NULL. */
+    void *(*area)(struct pv *pv, unsigned pages);
+    void (*free_area)(struct pv *pv, void *area);
+
     /* One page of the guest's own, by its frame's number, as the oldest frontends tell it. */
     void *(*map_gfn)(struct pv *pv, uint64_t gfn);
     void (*unmap_gfn)(struct pv *pv, void *page);

@@ -5,8 +5,8 @@
  * the kernel, which leaves them to the hardware or to nobody. The other way frames come as long and
  * as undone as dom0 has them: what the NIC does not take so is cut and summed here. One read for
  * forty frames is worth more than what that costs. For the same reason what a guest sends at one go
- * is written when the turn of the loop ends: segments joined, short frames by one system call. See
- * net.h.
+ * is written when the turn of the loop ends: segments joined, short frames by one system call, as
+ * they are read. See net.h.
  */
 #include <assert.h>
 #include <errno.h>
@@ -25,6 +25,7 @@
 #include "core/net_frame.h"
 #include "core/net_join.h"
 #include "net.h"
+#include "tap_batch.h"
 #include "tap_queue.h"
 
 struct tap {
@@ -38,6 +39,7 @@ struct tap {
     unsigned segment;
     const uint8_t *rest;
     size_t left;
+    struct tap_batch batch;
     struct loop_task more;
     /* what the NIC had no room for; in front of it goes what it had room for, but not at once */
     uint8_t spill[2 * NET_FRAME_MAX];
@@ -208,6 +210,25 @@ static size_t finish(struct tap *tap, const struct iovec *list, unsigned n, size
     return len;
 }
 
+/* A frame with its header into the list. Returns the length of both; 0: none now. */
+static size_t read_frame(struct tap *tap, const struct iovec *in, unsigned n) {
+    size_t len = 0;
+    bool over;
+    int err;
+    const uint8_t *frame = tap_batch_next(&tap->batch, &len, &over, &err);
+    if (frame) {
+        net_iov_fill(in, n, 0, frame, len);
+    } else if (!over) {
+        ssize_t got = readv(tap->fd.fd, in, (int)n);
+        err = got < 0 ? errno : 0;
+        len = got > 0 ? (size_t)got : 0;
+        tap_batch_note(&tap->batch, len);
+    }
+    if (err == EBADFD)
+        loop_defer(tap->loop, &tap->gone);
+    return len;
+}
+
 static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
                           struct net_meta *meta) {
     struct tap *tap = tap_of(net);
@@ -225,13 +246,10 @@ static size_t tap_receive(struct net *net, const struct iovec *iov, unsigned n,
     for (unsigned i = 0; i < n; i++)
         in[at++] = iov[i];
     in[at++] = (struct iovec){tap->spill + NET_FRAME_MAX, NET_FRAME_MAX};
-    ssize_t got = readv(tap->fd.fd, in, (int)at);
-    size_t header = tap->vnet ? sizeof(*meta) : 0;
-    if (got < 0 && errno == EBADFD)
-        loop_defer(tap->loop, &tap->gone);
-    if (got <= (ssize_t)header)
+    size_t got = read_frame(tap, in, at), header = tap->vnet ? sizeof(*meta) : 0;
+    if (got <= header)
         return 0;
-    size_t len = (size_t)got - header;
+    size_t len = got - header;
     return tap->vnet && n ? finish(tap, in + 1, n + 1, len, meta) : len;
 }
 
@@ -242,15 +260,19 @@ static void gone(void *arg) {
     net_set_link(&tap->net, false);
 }
 
-/* The NIC takes more, and has not had all segments of a frame that came before. */
+/* Of frames that were read the NIC has not had all, nor all segments of one. */
+static bool has_more(const struct tap *tap) {
+    return tap->left || tap_batch_has(&tap->batch);
+}
+
 static void go_on(struct tap *tap) {
-    if (tap->left && tap->net.listening)
+    if (has_more(tap) && tap->net.listening)
         loop_defer(tap->loop, &tap->more);
 }
 
-static void more_segments(void *arg) {
+static void more_frames(void *arg) {
     struct tap *tap = arg;
-    if (tap->left)
+    if (has_more(tap))
         net_arrived(&tap->net);
     go_on(tap);
 }
@@ -273,6 +295,7 @@ static void tap_close(struct net *net) {
     flush(tap);
     loop_remove(tap->loop, &tap->fd);
     tap_queue_free(&tap->queue);
+    tap_batch_free(&tap->batch);
     tap->left = tap->join.segments = tap->queue.count = 0;
     close(tap->fd.fd);
     tap->fd.fd = -1;
@@ -354,9 +377,9 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     tap->fd.arg = tap;
     /* dom0 takes or drops each frame at once; a bound would be for what lies in its own queues */
     int unlimited = INT_MAX;
-    tap->queue.fd = fd;
+    tap->queue.fd = tap->batch.fd = fd;
     tap->queue.unlimited = !ioctl(fd, TUNSETSNDBUF, &unlimited);
-    tap->more = (struct loop_task){.run = more_segments, .arg = tap};
+    tap->more = (struct loop_task){.run = more_frames, .arg = tap};
     tap->flush = (struct loop_task){.run = flush_task, .arg = tap};
     tap->gone = (struct loop_task){.run = gone, .arg = tap};
     tap->net = (struct net){.ops = &tap_ops, .id = id, .queues = queues, .link_up = true};

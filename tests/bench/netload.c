@@ -6,8 +6,10 @@
  *     netload recv PORT                takes one
  *     netload usend ADDRESS PORT N [WINDOW]    N frames of 64 bytes: datagrams of 22
  *     netload urecv PORT               takes them until none has come for a second
+ *     netload dom0 ...                 any of them, in dom0: tells what it cost there, too
  *
- * Prints bytes (or datagrams) and nanoseconds, of the ends that receive from the first to the last.
+ * Prints bytes (or datagrams) and nanoseconds, of the ends that receive from the first to the last,
+ * and the nanoseconds that dom0 ran then, by Xen's account, less this program's own.
  * No more than WINDOW datagrams are on their way at a time: the other end answers each half of one,
  * and a window whose answer is lost goes on after a while.
  */
@@ -22,14 +24,30 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 16, DATAGRAM = 22, TRIES = 100, PATIENCE_MS = 300 };
+#include "dom0_time.h"
+
+enum { CHUNK = 1 << 16, DATAGRAM = 22, TRIES = 100, PATIENCE_MS = 300,
+       SELDOM = 64 };
 
 static char chunk[CHUNK];
 
-static uint64_t now(void) {
+static bool in_dom0;
+
+struct moment {
+    uint64_t time, dom0; /* of dom0 without this program */
+};
+
+static uint64_t read_clock(clockid_t clock) {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static struct moment now(void) {
+    struct moment m = {.time = read_clock(CLOCK_MONOTONIC)};
+    if (in_dom0)
+        m.dom0 = dom0_time() - read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    return m;
 }
 
 static void die(const char *what) {
@@ -57,8 +75,9 @@ static int open_at(int type, const char *port) {
     return fd;
 }
 
-static void print(uint64_t what, uint64_t ns) {
-    printf("%llu %llu\n", (unsigned long long)what, (unsigned long long)ns);
+static void print(uint64_t what, struct moment from, struct moment to) {
+    printf("%llu %llu %llu\n", (unsigned long long)what,
+           (unsigned long long)(to.time - from.time), (unsigned long long)(to.dom0 - from.dom0));
 }
 
 static int connect_to(const char *host, const char *port) {
@@ -76,7 +95,8 @@ static int connect_to(const char *host, const char *port) {
 
 static void do_send(const char *host, const char *port, uint64_t left) {
     int fd = connect_to(host, port);
-    uint64_t bytes = left, start = now();
+    uint64_t bytes = left;
+    struct moment start = now();
     while (left) {
         ssize_t n = write(fd, chunk, left < CHUNK ? left : CHUNK);
         if (n <= 0)
@@ -86,18 +106,19 @@ static void do_send(const char *host, const char *port, uint64_t left) {
     shutdown(fd, SHUT_WR);
     while (read(fd, chunk, CHUNK) > 0)
         ;
-    print(bytes, now() - start);
+    print(bytes, start, now());
 }
 
 static void do_recv(const char *port) {
     int at = open_at(SOCK_STREAM, port);
     listen(at, 1);
     int fd = accept(at, NULL, NULL);
-    uint64_t bytes = 0, start = 0;
+    uint64_t bytes = 0;
+    struct moment start = {0};
     for (ssize_t n; (n = read(fd, chunk, CHUNK)) > 0; bytes += (uint64_t)n)
         if (!bytes)
             start = now();
-    print(bytes, now() - start);
+    print(bytes, start, now());
     close(fd);
 }
 
@@ -123,7 +144,7 @@ static void do_usend(const char *host, const char *port, uint32_t n, uint32_t wi
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
         die("connect");
-    uint64_t start = now();
+    struct moment start = now();
     uint32_t answered = 0, sent = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct head h = {i, window};
@@ -131,7 +152,7 @@ static void do_usend(const char *host, const char *port, uint32_t n, uint32_t wi
         sent += send(fd, chunk, DATAGRAM, 0) == DATAGRAM;
         wait_for_room(fd, i + 1, window, &answered);
     }
-    print(sent, now() - start);
+    print(sent, start, now());
 }
 
 static bool take(int fd) {
@@ -150,18 +171,23 @@ static bool take(int fd) {
 static void do_urecv(const char *port) {
     int fd = open_at(SOCK_DGRAM, port);
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    uint64_t n = 0, first = 0, last = 0;
+    uint64_t n = 0;
+    struct moment first = {0}, last = {0};
     while (poll(&p, 1, n ? 1000 : 30000) > 0) {
-        while (take(fd)) {
-            last = now();
-            if (!n++)
+        for (; take(fd); last.time = read_clock(CLOCK_MONOTONIC), n++) {
+            if (n % SELDOM == 0) /* it takes a hypercall */
+                last = now();
+            if (!n)
                 first = last;
         }
     }
-    print(n, last - first);
+    print(n, first, last);
 }
 
 int main(int argc, char **argv) {
+    in_dom0 = argc > 1 && !strcmp(argv[1], "dom0");
+    argc -= in_dom0;
+    argv += in_dom0;
     if (argc == 5 && !strcmp(argv[1], "send"))
         do_send(argv[2], argv[3], strtoull(argv[4], NULL, 0) << 20);
     else if (argc == 3 && !strcmp(argv[1], "recv"))

@@ -2,8 +2,8 @@
 /*
  * A load for a network card, and what it costs the device model:
  *
- *   nicload host PID LOAD COUNT    in dom0: waits for the guest, plays, prints one line:
- *                                  LOAD units-that-arrived microseconds cpu-ns switches events
+ *   nicload host PID LOAD COUNT    in dom0: waits for the guest, plays, prints one line: LOAD
+ *                                  units-that-arrived microseconds cpu-ns switches events kernel-ns
  *   nicload guest HOST LOAD COUNT  in the guest
  *
  * LOAD is tcp-in, tcp-out (COUNT bytes to the guest, from it) or udp-in, udp-out (COUNT frames of
@@ -11,8 +11,11 @@
  * lost and what is measured is the card and not who drops first; a window whose answer is lost goes
  * on after a while. Bytes of a stream are checked.
  *
- * CPU is that of all threads of PID; events are those of its event channels, one for each
- * synchronous access of the guest (/proc/interrupts, all device models of dom0 together).
+ * CPU is what dom0 ran, by Xen's account, less this program's own time: the device model, the
+ * kernel's work for it, and what wakes it. kernel-ns is what dom0's kernel books on all threads of
+ * PID: with the time that a device model gives away (ioreq/xen_yield.h), without interrupts that
+ * come while nothing runs. Events are those of event channels (/proc/interrupts, all device models
+ * of dom0 together): one for each access of the guest that dom0's kernel was told of.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -26,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dom0_time.h"
+
 enum { PORT = 5010, CHUNK = 65536, PAYLOAD = 18 /* a frame of 64 bytes with its FCS */,
        WINDOW = 64, PATIENCE_MS = 300, TRIES = 20 };
 
@@ -37,13 +42,13 @@ static void die(const char *what) {
 /* ---- what it costs ---- */
 
 struct cost {
-    uint64_t us, cpu, switches, events;
+    uint64_t us, dom0, own, kernel, switches, events;
 };
 
-static uint64_t now_us(void) {
+static uint64_t now_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static uint64_t first_number(const char *path, const char *line_start) {
@@ -76,7 +81,8 @@ static uint64_t events(void) {
 }
 
 static struct cost cost(const char *pid) {
-    struct cost c = {.us = now_us(), .events = events()};
+    struct cost c = {.us = now_ns(CLOCK_MONOTONIC) / 1000, .events = events(),
+                     .dom0 = dom0_time(), .own = now_ns(CLOCK_PROCESS_CPUTIME_ID)};
     char path[300];
     snprintf(path, sizeof(path), "/proc/%s/task", pid);
     DIR *tasks = opendir(path);
@@ -84,7 +90,7 @@ static struct cost cost(const char *pid) {
         if (task->d_name[0] == '.')
             continue;
         snprintf(path, sizeof(path), "/proc/%s/task/%.20s/schedstat", pid, task->d_name);
-        c.cpu += first_number(path, "");
+        c.kernel += first_number(path, "");
         snprintf(path, sizeof(path), "/proc/%s/task/%.20s/status", pid, task->d_name);
         c.switches += first_number(path, "voluntary_ctxt_switches:");
     }
@@ -259,9 +265,11 @@ int main(int argc, char **argv) {
     struct cost a = cost(argv[2]);
     uint64_t n = play(fd, udp, in, count);
     struct cost b = cost(argv[2]);
-    printf("%s %llu %llu %llu %llu %llu\n", argv[3], (unsigned long long)n,
-           (unsigned long long)(b.us - a.us), (unsigned long long)(b.cpu - a.cpu),
+    uint64_t cpu = b.dom0 - a.dom0 - (b.own - a.own);
+    printf("%s %llu %llu %llu %llu %llu %llu\n", argv[3], (unsigned long long)n,
+           (unsigned long long)(b.us - a.us), (unsigned long long)cpu,
            (unsigned long long)(b.switches - a.switches),
-           (unsigned long long)(b.events - a.events));
+           (unsigned long long)(b.events - a.events),
+           (unsigned long long)(b.kernel - a.kernel));
     return 0;
 }

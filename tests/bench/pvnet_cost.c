@@ -105,9 +105,22 @@ static void fake_notify(struct pv *pv, struct pv_port *p) {
     notified++;
 }
 
+static void *fake_area(struct pv *pv, unsigned count) {
+    (void)pv;
+    void *area = aligned_alloc(PV_PAGE, (size_t)count * PV_PAGE);
+    memset(area, 0, (size_t)count * PV_PAGE);
+    return area;
+}
+
+static void fake_free_area(struct pv *pv, void *area) {
+    (void)pv;
+    free(area);
+}
+
 static const struct pv_ops pv_ops = {
     .read = fake_read, .write = fake_write, .list = fake_list, .watch = fake_watch,
     .unwatch = fake_unwatch, .map = fake_map, .unmap = fake_unmap, .copy = fake_copy,
+    .area = fake_area, .free_area = fake_free_area,
     .bind = fake_bind, .unbind = fake_unbind, .notify = fake_notify};
 
 /* ---- a link that does nothing ---- */

@@ -12,7 +12,7 @@ card() { guest_run 'ls /sys/class/net | grep -v lo | head -n 1'; }
 stuck() {
     SEQUENCE=$((SEQUENCE + 1))
     note "$(xl qemu-monitor-command guest 'info network')"
-    note "$(guest_run 'ip -s link; grep -i -e eth -e virtio /proc/interrupts; dmesg | tail -n 8' 20)"
+    note "$(guest_run 'cat /proc/net/dev; grep -i -e eth -e virtio /proc/interrupts; dmesg | tail -n 8' 20)"
     fail "$@"
 }
 
@@ -79,7 +79,7 @@ nic_scenario() {
     guest_run "ip link set $eth promisc on" && answers || stuck "no answer while promiscuous"
     guest_run "ip link set $eth promisc off" && answers || stuck "no answer after it"
     note "dm: $(dm_stats)"
-    note "$(guest_run "ip -s link show $eth; grep -i -e eth -e virtio /proc/interrupts")"
+    note "$(guest_run "grep $eth: /proc/net/dev; grep -i -e eth -e virtio /proc/interrupts")"
     if [ $LAB_DM != qemu ]; then
         flap $eth
         xl qemu-monitor-command guest 'info network' | tee $LAB_RESULTS/network.txt | grep -q "model=$1" || fail "info network"

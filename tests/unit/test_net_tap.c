@@ -387,18 +387,67 @@ static void send_long(int far, uint8_t *f) {
     free(p);
 }
 
-/* The next frame with the port 0 of ours, among what the kernel itself says. */
-static bool next_tcp(void) {
+/* The next frame that `is` wants, among what the kernel itself says. */
+static bool next_that(bool (*is)(void)) {
     for (unsigned i = 0; i < 100; i++) {
         nic.len = 0;
         nic.room = 1;
         net_listen(nic.net, true);
         if (!nic.len)
             loop_once(loop, NULL, 1000000);
-        if (nic.len > 54 && nic.frame[23] == NET_PROTO_TCP && load_be16(nic.frame + 12) == 0x0800)
+        if (nic.len > 54 && is())
             return true;
     }
     return false;
+}
+
+static bool is_tcp(void) {
+    return nic.frame[23] == NET_PROTO_TCP && load_be16(nic.frame + 12) == 0x0800;
+}
+
+static bool next_tcp(void) {
+    return next_that(is_tcp);
+}
+
+static bool is_ours(void) {
+    return load_be16(nic.frame + 12) == 0x88b5 || is_tcp();
+}
+
+/*
+ * Short frames come many by one call, in their order, to a NIC that stops after each; with a long
+ * frame among them which the NIC takes whole or in segments.
+ */
+static void test_tap_series(void **arg) {
+    (void)arg;
+    static uint8_t f[54 + 10000], small[sizeof(struct net_meta) + 60];
+    int on = 1;
+    if (!has_namespace)
+        skip();
+    plug(net_tap_open(loop, "net0", "vif3.0-emu", -1, 1, why, sizeof(why)));
+    int far = listen_on("vif3.0-emu");
+    assert_int_equal(setsockopt(far, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+    for (unsigned round = 0; round < 12; round++) {
+        unsigned pieces = round % 4 != 3 ? 0 : round == 3 ? 1 : 7;
+        net_accept(nic.net, pieces == 1 ? NET_CSUM | NET_TSO4 : 0);
+        for (unsigned i = 0; i < 40; i++) {
+            mark(small + sizeof(struct net_meta), 60);
+            small[sizeof(small) - 1] = (uint8_t)i;
+            assert_int_equal(send(far, small, sizeof(small), 0), sizeof(small));
+            if (pieces && i == 20)
+                send_long(far, f);
+        }
+        for (unsigned i = 0; i < 40; i++) {
+            assert_true(next_that(is_ours));
+            assert_int_equal(nic.len, 60);
+            assert_int_equal(nic.frame[59], i);
+            for (unsigned piece = 0; i == 20 && piece < pieces; piece++) {
+                assert_true(next_that(is_ours));
+                assert_int_equal(load_be32(nic.frame + 38), 100 + piece * 1448);
+            }
+        }
+    }
+    net_free(nic.net);
+    close(far);
 }
 
 /* A NIC that takes no long frames gets segments with all checksums, however little it takes at
@@ -678,6 +727,7 @@ int main(void) {
         T(test_datagrams), T(test_stream), T(test_stream_full), T(test_stream_nonsense),
         T(test_tap), T(test_tap_renamed), T(test_tap_offload), T(test_tap_cuts),
         T(test_tap_joins), T(test_tap_turns), T(test_queue_at_once), T(test_queue_full),
+        T(test_tap_series),
         T(test_tap_deleted), T(test_tap_queues), T(test_tap_refused),
     };
     has_namespace = !unshare(CLONE_NEWNET) && !access("/dev/net/tun", R_OK | W_OK);

@@ -130,8 +130,9 @@ static void notify(struct pv *pv, struct pv_port *port) {
 }
 
 static const struct pv_ops ops = {
-    store_read, store_write, store_list, store_watch, store_unwatch, map, unmap, NULL, map_gfn,
-    unmap_gfn, bind, unbind, notify};
+    .read = store_read, .write = store_write, .list = store_list, .watch = store_watch,
+    .unwatch = store_unwatch, .map = map, .unmap = unmap, .map_gfn = map_gfn,
+    .unmap_gfn = unmap_gfn, .bind = bind, .unbind = unbind, .notify = notify};
 static struct pv pv = {&ops, 1};
 
 /* ---- the guest ---- */
