@@ -145,6 +145,13 @@ static inline bool answer(struct xen *x, unsigned vcpu, uint32_t port) {
     return true;
 }
 
+/* Until we sleep, before which it is looked at. */
+OUT_OF_LINE static void hold_masked(struct xen *x, uint32_t port) {
+    if (!x->held_count)
+        loop_look_add(x->loop, &x->look);
+    x->held[x->held_count++] = port;
+}
+
 static void events_ready(void *arg, unsigned events) {
     struct xen *x = arg;
     (void)events;
@@ -167,13 +174,11 @@ static void events_ready(void *arg, unsigned events) {
         if (!masked)
             ports[rest++] = ports[i];
         else if (vcpu != NO_VCPU)
-            x->held[x->held_count++] = ports[i];
+            hold_masked(x, ports[i]);
     }
     x->serving = false;
     if (rest)
         unmask(x, ports, rest);
-    if (hold && x->held_count)
-        loop_look_add(x->loop, &x->look);
     if (x->again)
         now_the_others(x);
 }

@@ -11,6 +11,8 @@
 
 #include "core/bits.h"
 
+#define OUT_OF_LINE __attribute__((noinline)) /* keeps the common case short */
+
 const struct field ata_cable_fields[] = {
     F_STRUCTS(struct ata_cable, drive, ata_drive_fields),
     F_MAX(struct ata_cable, selected, 1), F_END
@@ -46,7 +48,7 @@ void ata_cable_power_on(struct ata_cable *cable) {
 }
 
 /* A read of the Data register strobes whole words, also where the host looks at one byte. */
-static uint32_t data_read(struct ata_cable *cable, unsigned size) {
+OUT_OF_LINE static uint32_t data_read(struct ata_cable *cable, unsigned size) {
     struct ata_drive *d = answering(cable);
     if (!d || d != selected(cable))
         return NOBODY;
@@ -63,16 +65,20 @@ static uint8_t register_read(struct ata_cable *cable, enum ata_register reg) {
     return !d ? NOBODY : reg == ATA_STATUS ? 0 : ata_read(d, reg);
 }
 
+OUT_OF_LINE static uint64_t registers_read(struct ata_cable *cable, unsigned reg, unsigned n) {
+    uint64_t val = 0;
+    for (unsigned i = 0; i < n; i++)
+        val |= (uint64_t)register_read(cable, (enum ata_register)(reg + i)) << (8 * i);
+    return val;
+}
+
 static uint64_t command_read(void *dev, uint64_t off, unsigned size) {
     struct ata_cable *cable = dev;
     if (off == ATA_DATA)
         return data_read(cable, size);
     if (size == 1)
         return register_read(cable, (enum ata_register)off);
-    uint64_t val = 0;
-    for (unsigned i = 0; i < size; i++)
-        val |= (uint64_t)register_read(cable, (enum ata_register)(off + i)) << (8 * i);
-    return val;
+    return registers_read(cable, (unsigned)off, size);
 }
 
 static void diagnose(struct ata_cable *cable) {
