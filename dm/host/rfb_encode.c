@@ -288,6 +288,52 @@ static void find_colours(struct tile *t) {
     }
 }
 
+/* A bit for each pixel of a row, whether it is the second of two colours, the first one highest,
+ * padded to a byte. False: another colour is among them. */
+static bool pack_row(uint8_t *to, const uint32_t *pixels, unsigned n, const uint32_t colours[2]) {
+    const four zero = {colours[0], colours[0], colours[0], colours[0]};
+    const four one = {colours[1], colours[1], colours[1], colours[1]};
+    const four high = {0x80, 0x40, 0x20, 0x10}, low = {8, 4, 2, 1};
+    four known = ~(four){0};
+    unsigned x = 0, tail = 0;
+    for (; x + 8 <= n; x += 8) {
+        four v[2];
+        memcpy(v, pixels + x, sizeof(v));
+        const four a = (four)(v[0] == one), b = (four)(v[1] == one), bits = (a & high) | (b & low);
+        known &= ((four)(v[0] == zero) | a) & ((four)(v[1] == zero) | b);
+        uint64_t word[2];
+        memcpy(word, &bits, sizeof(word));
+        word[0] |= word[1];
+        *to++ = (uint8_t)(word[0] | word[0] >> 32);
+    }
+    for (unsigned bit = 0x80; x < n; x++, bit >>= 1) {
+        if (pixels[x] != colours[0] && pixels[x] != colours[1])
+            return false;
+        tail |= pixels[x] == colours[1] ? bit : 0;
+    }
+    if (n % 8)
+        *to = (uint8_t)tail;
+    uint64_t all[2];
+    memcpy(all, &known, sizeof(all));
+    return (all[0] & all[1]) == UINT64_MAX;
+}
+
+/* True of a tile of one colour or two, as most of a text: `index` then has its rows packed. */
+static bool has_two_colours(struct tile *t) {
+    unsigned n = t->w * t->h, first = 0, row = (t->w + 7) / 8;
+    t->colours[0] = t->pixels[0];
+    while (first + 8 <= n && all_are(t->pixels + first, t->colours[0]))
+        first += 8;
+    while (first < n && t->pixels[first] == t->colours[0])
+        first++;
+    t->colour_count = first == n ? 1 : 2;
+    t->colours[1] = first == n ? t->colours[0] : t->pixels[first];
+    for (unsigned y = 0; first < n && y < t->h; y++)
+        if (!pack_row(t->index + y * row, t->pixels + y * t->w, t->w, t->colours))
+            return false;
+    return true;
+}
+
 /* ---- Raw ---- */
 
 static void encode_raw(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *pixels,
@@ -426,21 +472,18 @@ static void zrle_pixels(const struct rfb_format *f, struct rfb_buf *out, const u
         to = put_compact(f, to, *from++);
 }
 
-/* Eight indexes of a bit each, the first one highest: the product brings byte i to bit 63 - i. */
-static inline uint8_t pack8(const uint8_t *index) {
-    return (uint8_t)(load_le64(index) * UINT64_C(0x8040201008040201) >> 56);
-}
-
 /* Rows of indexes of 1, 2 or 4 bits, each padded to a byte. */
 static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
-    unsigned bits = t->colour_count == 2 ? 1 : t->colour_count <= 4 ? 2 : 4;
+    unsigned bits = t->colour_count <= 4 ? 2 : 4;
+    if (t->colour_count == 2) {
+        rfb_buf_put(out, t->index, (t->w + 7) / 8 * t->h);
+        return;
+    }
     uint8_t *to = rfb_buf_room(out, (size_t)(t->w * bits + 7) / 8 * t->h);
     for (unsigned y = 0; to && y < t->h; y++) {
         const uint8_t *index = t->index + y * t->w;
-        unsigned byte = 0, have = 0, x = 0;
-        for (; bits == 1 && x + 8 <= t->w; x += 8)
-            *to++ = pack8(index + x);
-        for (; x < t->w; x++) {
+        unsigned byte = 0, have = 0;
+        for (unsigned x = 0; x < t->w; x++) {
             byte = byte << bits | index[x];
             have += bits;
             if (have == 8) {
@@ -454,7 +497,8 @@ static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
 }
 
 static void zrle(const struct rfb_format *f, struct rfb_buf *out, struct tile *t) {
-    find_colours(t);
+    if (!has_two_colours(t))
+        find_colours(t);
     bool packed = t->colour_count <= COLOURS;
     rfb_buf_u8(out, packed ? (uint8_t)t->colour_count : 0);
     zrle_pixels(f, out, packed ? t->colours : t->pixels,
@@ -519,7 +563,8 @@ static void tight_indexes(struct rfb_buf *out, const struct tile *t) {
 
 static void tight(struct rfb_encoder *e, struct rfb_buf *out, struct tile *t) {
     const struct rfb_format *f = &e->format;
-    find_colours(t);
+    if (!has_two_colours(t))
+        find_colours(t);
     if (t->colour_count == 1) {
         rfb_buf_u8(out, TIGHT_FILL);
         tight_pixels(f, out, t->colours, 1);

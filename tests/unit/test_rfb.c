@@ -640,6 +640,43 @@ static void hextile_of_two_colours(void **state) {
     }
 }
 
+/* Tight sends a bit for each pixel of two colours, lines padded to bytes; with a third anywhere it
+ * says so. Less than 12 bytes are not compressed. */
+static void tight_of_two_colours(void **state) {
+    enum { W = 13, H = 5 };
+    (void)state;
+    enter();
+    screen.width = W;
+    screen.height = H;
+    rfb_resized(&rfb);
+    rfb.told_w = W;
+    rfb.told_h = H;
+    FEED(2, 0, 0, 1, 0, 0, 0, 7);
+    uint32_t random = 1;
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < W * H; i++) {
+            random = random * 1664525 + 1013904223;
+            pixels[i] = random >> 28 <= round % 15 ? 0x102030 : 0x0000ff;
+        }
+        pixels[random >> 26] ^= 0x1020cf; /* at least one of each */
+        bool third = round % 4 == 3;
+        if (third)
+            pixels[round % (W * H)] = 0xff0000;
+        FEED(3, 0, 0, 0, 0, 0, 0, W, 0, H);
+        rfb_update(&rfb);
+        EXPECT(0, 0, 0, 1, 0, 0, 0, 0, 0, W, 0, H, 0, 0, 0, 7, 0x40, 1);
+        const uint8_t *p = rfb.out.bytes;
+        assert_int_equal(p[0], third ? 2 : 1);
+        for (unsigned i = 0; i < W * H && !third; i++) {
+            bool second = p[7 + i / W * 2 + i % W / 8] & 0x80 >> i % W % 8;
+            const uint8_t *colour = p + 1 + 3 * second;
+            assert_int_equal(colour[0] << 16 | colour[1] << 8 | colour[2], pixels[i]);
+        }
+        assert_true(third || rfb.out.len == 7 + 2 * H);
+        rfb.out.len = 0;
+    }
+}
+
 static void sizes(void **state) {
     (void)state;
     enter();
@@ -798,7 +835,8 @@ int main(void) {
         T(vencrypt), T(vencrypt_refusals),
         cmocka_unit_test(keys_and_releases), T(layouts), T(other_levels),
         cmocka_unit_test(all_layouts), T(pointers), T(raw_updates_by_tiles),
-        T(pixel_formats), T(hextile_tiles), T(hextile_of_two_colours), T(sizes),
+        T(pixel_formats), T(hextile_tiles), T(hextile_of_two_colours),
+        T(tight_of_two_colours), T(sizes),
         T(lights_of_the_keyboard), T(caps_lock_differs), T(num_lock_differs), T(cursors),
         cmocka_unit_test(scrolls_are_found), T(scrolls_are_copies), T(colours_of_bytes),
         T(clipboards_are_skipped),
