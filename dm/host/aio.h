@@ -2,7 +2,8 @@
 /*
  * Asynchronous file I/O for images: io_uring (aio_uring.c), with threads for what would wait there,
  * or threads for all of it where io_uring can't be had (aio_threads.c). One object an image, made
- * at its first request. Nothing of it runs for long when there is nothing to do. Thread of the loop.
+ * at its first request. Nothing of it goes on for long when there is nothing to do. Thread: the
+ * loop's.
  */
 #ifndef HOST_AIO_H
 #define HOST_AIO_H

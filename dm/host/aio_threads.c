@@ -6,8 +6,9 @@
  * they had nothing to do from one time to the next: later nothing wakes up.
  *
  * Writes into a file's page cache take that file's lock for their time: they are made one by one.
- * Reads and writes that are quick, as they find the page cache ready, are one thread's work, told of
- * in batches: more wake-ups would cost more than they. Once one has waited they go side by side.
+ * Reads and writes that are quick, as they find the page cache ready, are one thread's work, and
+ * told of in batches: waking others would cost more than they do. Once one has waited they go side
+ * by side.
  */
 #include "aio.h"
 
@@ -143,7 +144,7 @@ static void do_job(struct aio_threads *t, struct aio_job *job) {
     append(&t->done, job);
 }
 
-/* What is done need not wait for a job that won't take long. False: the lock was ours all the time. */
+/* Not before a job that won't take long. True: the lock was not ours for a while. */
 static bool tell(struct aio_threads *t, const struct aio_job *next) {
     bool soon = next && is_data(next) && t->quick && t->done.count < BATCH;
     if (!t->done.head || t->told || soon)

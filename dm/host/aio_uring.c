@@ -191,7 +191,7 @@ static bool can_all(struct io_uring *ring) {
     return all;
 }
 
-/* Some filesystems do all by waiting: tmpfs, FUSE, NFS. EOPNOTSUPP is about the file, not the byte. */
+/* Some filesystems do all by waiting: tmpfs, FUSE, NFS. EOPNOTSUPP speaks of the file. */
 static bool can_try(int fd) {
     char byte;
     return preadv2(fd, &(struct iovec){&byte, 1}, 1, 0, RWF_NOWAIT) >= 0 || errno != EOPNOTSUPP;
