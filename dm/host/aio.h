@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asynchronous file I/O for images: io_uring (aio_uring.c), or threads where that can't be had
- * (aio_threads.c). One object an image, made at its first request. Thread of the loop.
+ * Asynchronous file I/O for images: io_uring (aio_uring.c), with threads for what would wait there,
+ * or threads for all of it where io_uring can't be had (aio_threads.c). One object an image, made
+ * at its first request. Nothing of it goes on for long when there is nothing to do. Thread: the
+ * loop's.
  */
 #ifndef HOST_AIO_H
 #define HOST_AIO_H
@@ -15,6 +17,8 @@
 #include "core/bits.h"
 #include "core/block.h"
 #include "core/loop.h"
+
+enum { AIO_MOST = 128 }; /* started and not reaped */
 
 enum aio_kind { AIO_READ, AIO_WRITE, AIO_SYNC, AIO_PUNCH };
 
@@ -61,8 +65,11 @@ struct aio {
     const struct aio_ops *ops;
 };
 
-/* `ready` is called from the loop when there is something to reap. NULL: errno says why. */
-struct aio *aio_uring_new(struct loop *loop, void (*ready)(void *arg), void *arg);
+/*
+ * `ready` is called from the loop when there is something to reap. NULL: errno says why. io_uring
+ * is not had for a file with which the kernel can't but wait, fd being such a one's.
+ */
+struct aio *aio_uring_new(struct loop *loop, int fd, void (*ready)(void *arg), void *arg);
 struct aio *aio_threads_new(struct loop *loop, void (*ready)(void *arg), void *arg);
 
 #endif

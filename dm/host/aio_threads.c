@@ -1,43 +1,87 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Image I/O by threads that make ordinary system calls, for kernels without io_uring. Threads are
- * started when work waits and none is free; they meet the loop at one lock and one eventfd.
+ * Image I/O by threads that make ordinary system calls: all of it where io_uring can't be had, and
+ * what would wait in the kernel where it can. Threads are started when work waits and none is free,
+ * and meet the loop at one lock and one eventfd. A timer, set while they are there, ends them when
+ * they had nothing to do from one time to the next: later nothing wakes up.
+ *
+ * Writes into a file's page cache take that file's lock for their time: they are made one by one.
+ * Reads and writes that are quick, as they find the page cache ready, are one thread's work, and
+ * told of in batches: waking others would cost more than they do. Once one has waited they go side
+ * by side.
  */
 #include "aio.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "loop.h"
 #include "thread.h"
 
-enum { THREADS = 4, STACK = 128 * 1024, QUEUE = 64 };
+enum { THREADS = 4, STACK = 128 * 1024, REST_SECONDS = 2, QUICK_NS = 100000, BATCH = 16 };
+
+struct list {
+    struct aio_job *head, **end;
+    unsigned count;
+};
 
 struct aio_threads {
     struct aio aio;
     struct loop *loop;
-    struct loop_fd watch; /* an eventfd */
-    unsigned under_way;   /* the loop's own: started and not reaped */
+    struct loop_fd watch; /* an eventfd: `done` is not empty */
+    struct loop_fd rest;  /* a timerfd */
     void (*ready)(void *arg);
     void *arg;
+    /* the loop's own */
+    unsigned under_way; /* started and not reaped */
+    struct list started, reaped;
+    bool used; /* since the timer last went off */
     pthread_t thread[THREADS];
     unsigned count; /* of threads */
     /* under the lock */
     pthread_mutex_t lock;
-    pthread_cond_t work, finished;
-    struct aio_job *todo, **todo_end;
-    struct aio_job *done, **done_end;
-    unsigned waiting; /* jobs in todo */
-    unsigned sleeping;
+    pthread_cond_t work;
+    struct list todo, done;
+    bool writing; /* one of those that are made one by one */
+    bool quick;   /* the read or write that was finished last */
+    bool told;    /* that `done` is not empty */
+    unsigned moving, sleeping; /* threads: with a read or write; without work */
     bool quit;
 };
 
 static struct aio_threads *threads_of(struct aio *aio) {
     return CONTAINER_OF(aio, struct aio_threads, aio);
+}
+
+static void empty(struct list *list) {
+    *list = (struct list){.end = &list->head};
+}
+
+static void append(struct list *list, struct aio_job *job) {
+    job->next = NULL;
+    *list->end = job;
+    list->end = &job->next;
+    list->count++;
+}
+
+/* The first one, after `before` if that is not NULL. */
+static struct aio_job *take(struct list *list, struct aio_job *before) {
+    struct aio_job **link = before ? &before->next : &list->head, *job = *link;
+    if (job) {
+        *link = job->next;
+        list->count--;
+        if (!job->next)
+            list->end = link;
+    }
+    return job;
 }
 
 static int64_t perform(const struct aio_job *job) {
@@ -62,84 +106,176 @@ static int64_t perform(const struct aio_job *job) {
     return n < 0 ? -errno : n;
 }
 
-static void append(struct aio_job ***end, struct aio_job *job) {
-    job->next = NULL;
-    **end = job;
-    *end = &job->next;
+static bool is_data(const struct aio_job *job) {
+    return job->kind == AIO_READ || job->kind == AIO_WRITE;
 }
 
-static struct aio_job *take(struct aio_job **head, struct aio_job ***end) {
-    struct aio_job *job = *head;
-    if (job) {
-        *head = job->next;
-        if (!*head)
-            *end = head;
+static bool one_by_one(const struct aio_job *job) {
+    return job->kind == AIO_WRITE && !job->direct;
+}
+
+/* ---- a thread; the lock is ours before and after ---- */
+
+static struct aio_job *next_job(struct aio_threads *t) {
+    struct aio_job *before = NULL, *job = t->todo.head;
+    while (job && t->writing && one_by_one(job)) {
+        before = job;
+        job = job->next;
     }
-    return job;
+    if (!job)
+        return NULL;
+    t->writing |= one_by_one(job);
+    t->moving += is_data(job);
+    return take(&t->todo, before);
 }
 
-static void *worker(void *arg) {
+static void do_job(struct aio_threads *t, struct aio_job *job) {
+    pthread_mutex_unlock(&t->lock);
+    uint64_t begun = loop_monotonic(NULL);
+    job->result = perform(job);
+    bool quick = loop_monotonic(NULL) - begun < QUICK_NS;
+    pthread_mutex_lock(&t->lock);
+    if (is_data(job)) {
+        t->quick = quick;
+        t->moving--;
+    }
+    if (one_by_one(job))
+        t->writing = false;
+    append(&t->done, job);
+}
+
+/* Not before a job that won't take long. True: the lock was not ours for a while. */
+static bool tell(struct aio_threads *t, const struct aio_job *next) {
+    bool soon = next && is_data(next) && t->quick && t->done.count < BATCH;
+    if (!t->done.head || t->told || soon)
+        return false;
+    t->told = true;
+    pthread_mutex_unlock(&t->lock);
+    eventfd_write(t->watch.fd, 1);
+    pthread_mutex_lock(&t->lock);
+    return true;
+}
+
+static void *work(void *arg) {
     struct aio_threads *t = arg;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        struct aio_job *job = take(&t->todo, &t->todo_end);
-        if (!job) {
-            if (t->quit)
-                break;
+        struct aio_job *job = next_job(t);
+        bool was_open = tell(t, job);
+        if (job) {
+            do_job(t, job);
+        } else if (t->quit) {
+            break;
+        } else if (!was_open) {
             t->sleeping++;
             pthread_cond_wait(&t->work, &t->lock);
             t->sleeping--;
-            continue;
         }
-        t->waiting--;
-        pthread_mutex_unlock(&t->lock);
-        job->result = perform(job);
-        pthread_mutex_lock(&t->lock);
-        append(&t->done_end, job);
-        pthread_cond_signal(&t->finished);
-        eventfd_write(t->watch.fd, 1);
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;
 }
 
+/* ---- the loop's side ---- */
+
+static void set_timer(struct aio_threads *t) {
+    struct itimerspec after = {.it_value.tv_sec = REST_SECONDS};
+    timerfd_settime(t->rest.fd, 0, &after, NULL);
+}
+
 static bool start_thread(struct aio_threads *t) {
-    errno = thread_start(&t->thread[t->count], STACK, worker, t);
-    if (!errno)
-        t->count++;
-    return !errno;
+    if (t->count == THREADS || thread_start(&t->thread[t->count], STACK, work, t))
+        return false;
+    if (!t->count++)
+        set_timer(t);
+    return true;
+}
+
+static void end_threads(struct aio_threads *t) {
+    pthread_mutex_lock(&t->lock);
+    t->quit = true;
+    pthread_cond_broadcast(&t->work);
+    pthread_mutex_unlock(&t->lock);
+    while (t->count)
+        pthread_join(t->thread[--t->count], NULL);
+    t->quit = false;
+}
+
+static void rest(void *arg, unsigned events) {
+    struct aio_threads *t = arg;
+    uint64_t times;
+    (void)events;
+    if (read(t->rest.fd, &times, sizeof(times)) != sizeof(times))
+        return;
+    if (t->used || t->under_way)
+        set_timer(t);
+    else
+        end_threads(t);
+    t->used = false;
 }
 
 static bool threads_start(struct aio *aio, struct aio_job *job) {
     struct aio_threads *t = threads_of(aio);
-    if (t->under_way >= QUEUE)
+    if (t->under_way >= AIO_MOST)
         return false;
-    pthread_mutex_lock(&t->lock);
-    append(&t->todo_end, job);
-    t->waiting++;
+    append(&t->started, job);
     t->under_way++;
-    bool more = t->waiting > t->sleeping && t->count < THREADS;
-    pthread_cond_signal(&t->work);
-    pthread_mutex_unlock(&t->lock);
-    if (more)
-        start_thread(t); /* one was there from the start: all gets done without more */
     return true;
 }
 
+static void perform_here(struct aio_threads *t) {
+    struct aio_job *job;
+    while ((job = next_job(t)))
+        do_job(t, job);
+    tell(t, NULL);
+}
+
+/* How many of the threads that sleep, or are not there yet, have something to do. */
+static unsigned wanted(const struct aio_threads *t, unsigned others) {
+    if (!t->quick)
+        return t->todo.count;
+    return others + (!t->moving && t->todo.count > others);
+}
+
 static bool threads_submit(struct aio *aio) {
-    (void)aio; /* start has told the threads */
+    struct aio_threads *t = threads_of(aio);
+    struct aio_job *job;
+    unsigned others = 0;
+    if (!t->started.head)
+        return true;
+    t->used = true;
+    pthread_mutex_lock(&t->lock);
+    while ((job = take(&t->started, NULL))) {
+        others += !is_data(job);
+        append(&t->todo, job);
+    }
+    unsigned want = wanted(t, others), wake = MIN(want, t->sleeping);
+    while (want > t->sleeping && start_thread(t))
+        want--;
+    if (!t->count)
+        perform_here(t); /* slow, but right */
+    pthread_mutex_unlock(&t->lock);
+    while (wake--)
+        pthread_cond_signal(&t->work);
     return true;
 }
 
 static struct aio_job *threads_reap(struct aio *aio, bool wait) {
     struct aio_threads *t = threads_of(aio);
-    if (!t->under_way)
-        return NULL;
-    pthread_mutex_lock(&t->lock);
-    while (wait && !t->done)
-        pthread_cond_wait(&t->finished, &t->lock);
-    struct aio_job *job = take(&t->done, &t->done_end);
-    pthread_mutex_unlock(&t->lock);
+    struct aio_job *job;
+    while (t->under_way && !t->reaped.head) {
+        pthread_mutex_lock(&t->lock);
+        while ((job = take(&t->done, NULL)))
+            append(&t->reaped, job);
+        t->told = false;
+        pthread_mutex_unlock(&t->lock);
+        if (t->reaped.head || !wait)
+            break;
+        eventfd_t n;
+        poll(&(struct pollfd){.fd = t->watch.fd, .events = POLLIN}, 1, -1);
+        eventfd_read(t->watch.fd, &n);
+    }
+    job = take(&t->reaped, NULL);
     if (job)
         t->under_way--;
     return job;
@@ -147,16 +283,14 @@ static struct aio_job *threads_reap(struct aio *aio, bool wait) {
 
 static void threads_free(struct aio *aio) {
     struct aio_threads *t = threads_of(aio);
-    pthread_mutex_lock(&t->lock);
-    t->quit = true;
-    pthread_cond_broadcast(&t->work);
-    pthread_mutex_unlock(&t->lock);
-    for (unsigned i = 0; i < t->count; i++)
-        pthread_join(t->thread[i], NULL);
+    end_threads(t);
     loop_remove(t->loop, &t->watch);
-    close(t->watch.fd);
+    loop_remove(t->loop, &t->rest);
+    if (t->watch.fd >= 0)
+        close(t->watch.fd);
+    if (t->rest.fd >= 0)
+        close(t->rest.fd);
     pthread_cond_destroy(&t->work);
-    pthread_cond_destroy(&t->finished);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -181,20 +315,21 @@ struct aio *aio_threads_new(struct loop *loop, void (*ready)(void *arg), void *a
     t->loop = loop;
     t->ready = ready;
     t->arg = arg;
-    t->todo_end = &t->todo;
-    t->done_end = &t->done;
+    empty(&t->started);
+    empty(&t->reaped);
+    empty(&t->todo);
+    empty(&t->done);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
-    pthread_cond_init(&t->finished, NULL);
     t->watch = (struct loop_fd){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                                 .ready = threads_ready, .arg = t, .events = LOOP_READ};
-    if (t->watch.fd >= 0 && loop_add(loop, &t->watch) && start_thread(t))
+    t->rest = (struct loop_fd){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+                               .ready = rest, .arg = t, .events = LOOP_READ};
+    if (t->watch.fd >= 0 && t->rest.fd >= 0 && loop_add(loop, &t->watch) &&
+        loop_add(loop, &t->rest))
         return &t->aio;
     int err = errno;
-    if (t->watch.fd >= 0)
-        threads_free(&t->aio);
-    else
-        free(t);
+    threads_free(&t->aio);
     errno = err;
     return NULL;
 }

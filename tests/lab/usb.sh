@@ -58,17 +58,16 @@ mouse() {
     expect_events '2 0 7' '2 1 -3'
 }
 
-# idle [BOUND]: wakeups of all the device model's threads in a minute, beyond the guest's own accesses. Those of the
-# kernel's workers of io_uring are only told: the last of each kind never ends and looks around every 5 s, once a
-# request had to wait in it (a flush, anything on a tmpfs).
+# idle [BOUND]: wakeups of all the device model's threads in a minute, the kernel's for it included, beyond the guest's
+# own accesses.
 idle() {
-    local before after asked=0 workers=$(wakeups yes)
+    local before after asked=0
     sleep 10
     [ $LAB_DM = qemu ] || asked=$(accesses)
     before=$(wakeups)
     sleep 60
     after=$(wakeups)
-    note "idle: $((after - before)) wakeups of the device model in 60 s, $(($(wakeups yes) - workers)) of io_uring's workers in 70"
+    note "idle: $((after - before)) wakeups of the device model in 60 s"
     [ $LAB_DM = qemu ] && return
     asked=$(($(accesses) - asked))
     note "idle: the guest made $asked accesses meanwhile"
@@ -80,11 +79,7 @@ accesses() {
     qmp human-monitor-command '{"command-line":"info io"}' | grep -o 'accesses [0-9]*' | awk '{ n += $2 } END { print n }'
 }
 
-# wakeups [yes]: of its own threads; of io_uring's workers.
-wakeups() {
-    cat /proc/$(dm_pid)/task/*/status | awk -v workers=$1 '/^Name/ { worker = $2 ~ /^iou-/ ? "yes" : "" }
-        /^voluntary/ && worker == workers { v += $2 } END { print v + 0 }'
-}
+wakeups() { cat /proc/$(dm_pid)/task/*/status | awk '/^voluntary/ { v += $2 } END { print v + 0 }'; }
 
 # disk_image NAME MIB: an image of noise.
 disk_image() {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -506,6 +507,94 @@ static void from_descriptor(void **unused) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* ---- at rest ---- */
+
+static unsigned tasks(void) {
+    unsigned n = 0;
+    DIR *all = opendir("/proc/self/task");
+    for (struct dirent *one; (one = readdir(all));)
+        n += one->d_name[0] != '.';
+    closedir(all);
+    return n;
+}
+
+/* After any work, what had to wait for the storage included, there is soon no thread but ours, not
+ * even one of the kernel's, and nothing that would wake us. */
+static void rests(const char *file) {
+    snprintf(path, sizeof(path), "%s", file);
+    make_file(SIZE);
+    struct block *block = open_image();
+    uint8_t buf[8192];
+    memset(buf, 0x5a, sizeof(buf));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(write_at(block, 4096, buf, sizeof(buf)), 0);
+        assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    }
+    assert_int_equal(request(block, BLOCK_DISCARD, 65536, &(struct iovec){NULL, 65536}, 1), 0);
+    assert_int_equal(read_at(block, 4096, buf, sizeof(buf)), 0);
+    uint64_t end = loop_monotonic(NULL) + 20 * NS_PER_SEC;
+    while (tasks() > 1 && loop_monotonic(NULL) < end)
+        loop_once(loop, NULL, NS_PER_SEC / 10);
+    assert_int_equal(tasks(), 1);
+    assert_int_equal(loop_once(loop, NULL, 3 * NS_PER_SEC), 0);
+    assert_int_equal(write_at(block, 4096, buf, sizeof(buf)), 0); /* and it goes on */
+    assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    block_put(block);
+}
+
+static void comes_to_rest(void **unused) {
+    (void)unused;
+    char file[sizeof(path)];
+    memcpy(file, path, sizeof(file));
+    rests(file);
+}
+
+static void comes_to_rest_on_tmpfs(void **unused) {
+    (void)unused;
+    char file[64];
+    snprintf(file, sizeof(file), "/dev/shm/hvm-dm-image-%d", (int)getpid());
+    rests(file);
+}
+
+/* Every kind of request, more than can be under way, all asked for at once. */
+static void all_kinds_at_once(void **unused) {
+    (void)unused;
+    enum { EACH = 100 };
+    static uint8_t bytes[EACH][4096], back[EACH][4096];
+    static struct block_req req[3 * EACH];
+    struct iovec iov[2 * EACH];
+    int err[3 * EACH];
+    struct block *block = open_image();
+    unsigned before = finished;
+    for (unsigned i = 0; i < EACH; i++) {
+        memset(bytes[i], (int)i, sizeof(bytes[i]));
+        iov[2 * i] = (struct iovec){bytes[i], 4096};
+        iov[2 * i + 1] = (struct iovec){back[i], 4096};
+        req[3 * i] = (struct block_req){.op = BLOCK_WRITE, .offset = 4096 * i, .len = 4096,
+                                        .iov = &iov[2 * i], .niov = 1};
+        req[3 * i + 1] = (struct block_req){.op = BLOCK_FLUSH};
+        req[3 * i + 2] = (struct block_req){.op = BLOCK_READ, .offset = SIZE / 2 + 4096 * i,
+                                            .len = 4096, .iov = &iov[2 * i + 1], .niov = 1};
+        for (unsigned k = 3 * i; k < 3 * i + 3; k++) {
+            err[k] = -1;
+            req[k].done = done;
+            req[k].owner = &err[k];
+            block_submit(block, &req[k]);
+        }
+    }
+    while (finished < before + 3 * EACH)
+        loop_once(loop, NULL, NS_PER_SEC);
+    for (unsigned k = 0; k < 3 * EACH; k++)
+        assert_int_equal(err[k], 0);
+    for (unsigned i = 0; i < EACH; i++) {
+        uint32_t at = SIZE / 2 + 4096 * i;
+        assert_int_equal(back[i][600], (uint8_t)((at + 600) / 512 + at + 600));
+        assert_int_equal(read_at(block, 4096 * i, back[i], 4096), 0);
+        assert_memory_equal(back[i], bytes[i], 4096);
+    }
+    block_put(block);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(reads_and_writes), T(scatters), T(overlay), T(many_at_once), T(discards),
@@ -514,7 +603,7 @@ int main(void) {
         T(no_room_to_grow), T(past_the_end), T(read_only), T(file_cannot_be_written),
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
-        T(from_descriptor),
+        T(from_descriptor), T(all_kinds_at_once), T(comes_to_rest), T(comes_to_rest_on_tmpfs),
     };
     if (!mkdtemp(dir))
         return 1;
