@@ -266,8 +266,8 @@ static void pv_notify(struct pv *pv, struct pv_port *port) {
 static const struct pv_ops ops = {
     .read = pv_read, .write = pv_write, .list = pv_list, .watch = pv_watch,
     .unwatch = pv_unwatch, .map = pv_map, .unmap = pv_unmap, .copy = pv_copy,
-    .area = pv_area, .free_area = pv_free_area, .map_gfn = pv_map_gfn, .unmap_gfn = pv_unmap_gfn, .bind = pv_bind,
-    .unbind = pv_unbind, .notify = pv_notify,
+    .area = pv_area, .free_area = pv_free_area, .map_gfn = pv_map_gfn,
+    .unmap_gfn = pv_unmap_gfn, .bind = pv_bind, .unbind = pv_unbind, .notify = pv_notify,
 };
 
 /* The store shows each domain its own number. */

@@ -76,8 +76,8 @@ static int open_at(int type, const char *port) {
 }
 
 static void print(uint64_t what, struct moment from, struct moment to) {
-    printf("%llu %llu %llu\n", (unsigned long long)what,
-           (unsigned long long)(to.time - from.time), (unsigned long long)(to.dom0 - from.dom0));
+    printf("%llu %llu %lld\n", (unsigned long long)what,
+           (unsigned long long)(to.time - from.time), (long long)(to.dom0 - from.dom0));
 }
 
 static int connect_to(const char *host, const char *port) {

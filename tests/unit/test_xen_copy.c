@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Copies between a guest's pages and ours: by one hypercall where that goes, by gntdev where not. */
+/* Copies between a guest's pages and ours: by one hypercall where that goes, by gntdev where
+ * not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
