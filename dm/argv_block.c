@@ -401,6 +401,20 @@ static bool device_disk(struct parse *p, const struct config_device *device) {
     return place_disk(p, &disk) && add_disk(p, &disk);
 }
 
+/* What QEMU's PC has unless it is told otherwise, for who drives it by qtest as they do QEMU: an
+ * empty CD-ROM drive, the secondary channel's first, if no -device is a disk. */
+static bool default_cdrom(struct parse *p) {
+    static const struct config_drive empty = {.id = "ide1-cd0", .format = ""};
+    const struct config *config = p->config;
+    struct config_disk cd = {.kind = DISK_IDE, .cdrom = true, .bus = 1, .host = "", .qdev_id = "",
+                             .drive = &empty, .opts = config->machine_opts};
+    bool wanted = config->accel == ACCEL_QTEST && config->machine == MACHINE_PC &&
+                  !config->nodefaults && !place_taken(p, &cd);
+    for (unsigned i = 0; i < config->device_count; i++)
+        wanted &= p->devices[i].kind != DEVICE_DISK || !strcmp(p->devices[i].name, "floppy");
+    return !wanted || add_disk(p, &cd);
+}
+
 bool resolve_disks(struct parse *p) {
     for (unsigned i = 0; i < p->config->drive_count; i++) {
         struct config_drive *d = &p->drives[i];
@@ -419,5 +433,5 @@ bool resolve_disks(struct parse *p) {
     for (unsigned i = 0; i < p->config->device_count; i++)
         if (p->devices[i].kind == DEVICE_DISK && !device_disk(p, &p->devices[i]))
             return false;
-    return true;
+    return default_cdrom(p);
 }

@@ -6,7 +6,8 @@
  *
  * What would wait there (a flush, a hole; most filesystems' writes into the page cache) io_uring
  * hands to workers, the last of which stays with our task for ever and looks around every 5 s. So
- * writes are only tried (RWF_NOWAIT), and what has to wait does so in threads of ours, which end.
+ * writes and direct reads are only tried (RWF_NOWAIT), and what has to wait does so in threads of
+ * ours, which end.
  */
 #include "aio.h"
 
@@ -45,17 +46,19 @@ static bool has_to_wait(struct aio_uring *u, const struct aio_job *job) {
     return true;
 }
 
+/* A read into the page cache waits in the ring without a worker, others fail there instead. */
+static bool is_try(const struct aio_job *job) {
+    return job->kind == AIO_WRITE || (job->kind == AIO_READ && job->direct);
+}
+
 /* Where every write has to wait, few are tried. */
 static bool had_to_wait(struct aio_uring *u, const struct aio_job *job) {
-    if (job->kind != AIO_WRITE)
-        return false;
-    if (job->result != -EAGAIN && job->result != -EOPNOTSUPP) {
-        u->patience = 0;
-        return false;
+    bool failed = is_try(job) && (job->result == -EAGAIN || job->result == -EOPNOTSUPP);
+    if (job->kind == AIO_WRITE) {
+        u->patience = failed ? MIN(2 * u->patience + 1, MOST_UNTRIED) : 0;
+        u->untried = u->patience;
     }
-    u->patience = MIN(2 * u->patience + 1, MOST_UNTRIED);
-    u->untried = u->patience;
-    return true;
+    return failed;
 }
 
 /* One piece of memory, the usual case, the kernel takes without looking at a list. */
@@ -74,7 +77,6 @@ static void prepare(struct io_uring_sqe *sqe, const struct aio_job *job) {
             io_uring_prep_write(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
         else
             io_uring_prep_writev(sqe, job->fd, iov, job->niov, job->offset);
-        sqe->rw_flags = RWF_NOWAIT;
         break;
     case AIO_SYNC:
         io_uring_prep_fsync(sqe, job->fd, IORING_FSYNC_DATASYNC);
@@ -84,6 +86,8 @@ static void prepare(struct io_uring_sqe *sqe, const struct aio_job *job) {
                                 (off_t)job->offset, (off_t)job->len);
         break;
     }
+    if (is_try(job))
+        sqe->rw_flags = RWF_NOWAIT;
 }
 
 /* A file that the ring holds is not looked up and counted for each request. */

@@ -544,6 +544,35 @@ def test_cd_formats(q, seen):
         expect_medium(q, 'kept')
 
 
+
+# ---- what a PC has unless it is told otherwise ----
+
+def secondary_master(q, seen):
+    """The signature of a packet device (ATA/ATAPI-6, 9.12), or what else is there, and the monitor's name for it."""
+    q.outb(0x176, 0xa0)
+    seen['signature'] = [q.inb(0x172 + i) for i in range(4)]
+    seen['drives'] = sorted(d['device'] for d in q.qmp('query-block') if 'ide' in d['device'])
+
+
+@test()
+def default_cdrom(q, seen):
+    secondary_master(q, seen)
+    expect(seen['signature'], [1, 1, 0x14, 0xeb], 'signature')
+    expect(seen['drives'], ['ide1-cd0'], 'drives')
+
+
+@test('-drive', 'if=ide,index=2,format=raw,file=DISK')
+def default_cdrom_gives_way(q, seen):
+    secondary_master(q, seen)
+    expect(seen['signature'], [1, 1, 0, 0], 'signature')
+
+
+@test('-device', 'ide-cd,bus=ide.0,unit=1,id=cd')
+def no_default_cdrom_beside_a_device(q, seen):
+    secondary_master(q, seen)
+    expect(seen['drives'], [], 'drives')
+
+
 @test('-nodefaults')
 def test_fdc_without_drives(q, seen):
     q.outb(DOR, 0x08)
