@@ -279,6 +279,7 @@ static void more_frames(void *arg) {
 
 static void tap_listen(struct net *net, bool on) {
     struct tap *tap = tap_of(net);
+    tap_batch_again(&tap->batch);
     watch(tap, LOOP_READ, on);
     go_on(tap);
 }
@@ -315,8 +316,10 @@ static void tap_ready(void *arg, unsigned events) {
         if (flush(tap))
             net_sendable(&tap->net);
     }
-    if (events & LOOP_READ)
+    if (events & LOOP_READ) {
+        tap_batch_again(&tap->batch);
         net_arrived(&tap->net);
+    }
     go_on(tap);
 }
 

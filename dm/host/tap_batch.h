@@ -45,6 +45,11 @@ static inline bool tap_batch_has(const struct tap_batch *b) {
     return b->next < b->count;
 }
 
+/* There may be more by now. */
+static inline void tap_batch_again(struct tap_batch *b) {
+    b->over = false;
+}
+
 void tap_batch_free(struct tap_batch *b);
 
 #endif

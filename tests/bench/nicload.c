@@ -11,12 +11,12 @@
  * lost and what is measured is the card and not who drops first; a window whose answer is lost goes
  * on after a while. Bytes of a stream are checked.
  *
- * CPU is what dom0 ran, by Xen's account, less this program's own time, on which dom0's kernel books
- * what the guest took of it (some per cent): the device model, the kernel's work for it, and what
- * wakes it. kernel-ns is what dom0's kernel books on all threads of
- * PID: with the time that a device model gives away (ioreq/xen_yield.h), without interrupts that
- * come while nothing runs. Events are those of event channels (/proc/interrupts, all device models
- * of dom0 together): one for each access of the guest that dom0's kernel was told of.
+ * CPU is what dom0 ran, by Xen's account, less this program's own time, on which dom0's kernel
+ * books what the guest took of it (some per cent): the device model, the kernel's work for it, and
+ * what wakes it. kernel-ns is what dom0's kernel books on all threads of PID: with the time that a
+ * device model gives away (ioreq/xen_yield.h), without interrupts that come while nothing runs.
+ * Events are those of event channels (/proc/interrupts, all device models of dom0 together): one
+ * for each access of the guest that dom0's kernel was told of.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
