@@ -40,7 +40,7 @@ one() {
     record_serial
     wait_for_console GUEST-READY
     shell_ready
-    id=$(domid)
+    id=$(domid) || true
     guest_run 'cat /dev/xvda >/tmp/kexec && chmod +x /tmp/kexec && cat /dev/xvdb >/tmp/vmlinuz && cat /dev/xvdc >/tmp/initrd' 60 ||
         fail "$1, $2: the files do not come over"
     mark
@@ -53,7 +53,7 @@ one() {
     fi
     grep -a -v -i 'waiting for' $log | tail -n 12 >&3
     cp $log $LAB_RESULTS/xl-$1-$2.log
-    id=$(domid)
+    id=$(domid) || true
     [ -z "$id" ] || xl destroy guest
     kill $READER 2>/dev/null || true
     losetup -D
