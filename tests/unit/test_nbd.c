@@ -330,7 +330,7 @@ static void over_tcp(void **unused) {
     assert_int_equal(listen(listener, 8), 0);
     getsockname(listener, (struct sockaddr *)&to, &len);
     START("qemu-nbd", "-f", "raw", "-t", "-x", "the disk", disk);
-    snprintf(url, sizeof(url), "nbd://localhost:%u/the%%20disk", ntohs(to.sin_port));
+    snprintf(url, sizeof(url), "nbd://127.0.0.1:%u/the%%20disk", ntohs(to.sin_port));
     struct block *block = open_image();
     uint8_t a[512] = {0xc3}, b[512];
     assert_int_equal(write_at(block, 512, a, 512), 0);
