@@ -552,6 +552,7 @@ static void comes_to_rest(void **unused) {
 static void comes_to_rest_on_tmpfs(void **unused) {
     (void)unused;
     char file[64];
+    unlink(path);
     snprintf(file, sizeof(file), "/dev/shm/hvm-dm-image-%d", (int)getpid());
     rests(file);
 }
