@@ -14,10 +14,9 @@
 enum { BATCH = 128 };
 
 struct xen_area {
-    uint8_t *bytes; /* where they begin; of `memory`, or granted */
+    uint8_t *bytes;
     unsigned pages;
-    void *memory;
-    uint32_t *refs; /* a page each; NULL: Xen has no names for them */
+    uint32_t *refs; /* a page each; NULL: they are not granted, and Xen has no names for them */
     struct xen_area *next;
 };
 
@@ -53,10 +52,8 @@ static bool grant_area(struct xen_copy *c, struct xen_area *a) {
 void *xen_copy_area(struct xen_copy *c, unsigned pages) {
     struct xen_area *a = mem_new(sizeof(*a));
     *a = (struct xen_area){.pages = pages, .next = c->areas};
-    if (!grant_area(c, a)) {
-        a->memory = mem_new((size_t)(pages + 1) * PV_PAGE);
-        a->bytes = (uint8_t *)(((uintptr_t)a->memory + PV_PAGE - 1) & ~(uintptr_t)(PV_PAGE - 1));
-    }
+    if (!grant_area(c, a))
+        a->bytes = mem_pages(pages);
     c->areas = a;
     return a->bytes;
 }
@@ -64,8 +61,9 @@ void *xen_copy_area(struct xen_copy *c, unsigned pages) {
 static void release(struct xen_copy *c, struct xen_area *a) {
     if (a->refs)
         xengntshr_unshare(c->granter, a->bytes, a->pages);
+    else
+        mem_free(a->bytes);
     mem_free(a->refs);
-    mem_free(a->memory);
     mem_free(a);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/bits.h"
+#include "core/mem.h"
 #include "fixture_priv.h"
 
 static struct fixture_hv *of(struct pv *pv) {
@@ -222,14 +223,12 @@ void fixture_hv_event(struct fixture_hv *f, unsigned port) {
 
 static void *pv_area(struct pv *pv, unsigned pages) {
     (void)pv;
-    void *area = aligned_alloc(PV_PAGE, (size_t)pages * PV_PAGE);
-    memset(area, 0, (size_t)pages * PV_PAGE);
-    return area;
+    return mem_pages(pages);
 }
 
 static void pv_free_area(struct pv *pv, void *area) {
     (void)pv;
-    free(area);
+    mem_free(area);
 }
 
 static const struct pv_ops ops = {

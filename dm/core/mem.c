@@ -5,16 +5,27 @@
 #include "mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 
-void *mem_new(size_t size) {
-    void *p = calloc(1, size);
+enum { PAGE = 4096 };
+
+static void *there(void *p, size_t size) {
     if (!p) {
         log_error("out of memory: %zu bytes wanted", size);
         abort();
     }
     return p;
+}
+
+void *mem_new(size_t size) {
+    return there(calloc(1, size), size);
+}
+
+void *mem_pages(unsigned n) {
+    size_t size = (size_t)n * PAGE;
+    return memset(there(aligned_alloc(PAGE, size), size), 0, size);
 }
 
 void *mem_try(size_t size) {

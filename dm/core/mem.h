@@ -14,6 +14,9 @@ void *mem_new(size_t size);
 /* Zeroed memory whose size a guest or a user chose, or NULL. */
 void *mem_try(size_t size);
 
+/* The same as mem_new, of pages of 4096 bytes, at the beginning of one. */
+void *mem_pages(unsigned n);
+
 void mem_free(void *p);
 
 #endif

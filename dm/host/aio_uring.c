@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <linux/falloc.h>
 #include <stdlib.h>
 
 enum { MOST_UNTRIED = 64 };
@@ -61,31 +60,19 @@ static bool had_to_wait(struct aio_uring *u, const struct aio_job *job) {
     return failed;
 }
 
-/* One piece of memory, the usual case, the kernel takes without looking at a list. */
+/* A read or a write. One piece of memory, the usual case, the kernel takes without a look at a
+ * list. */
 static void prepare(struct io_uring_sqe *sqe, const struct aio_job *job) {
     const struct iovec *iov = job->iov;
-    bool one = job->niov == 1 && iov->iov_len <= UINT32_MAX / 2;
-    switch ((enum aio_kind)job->kind) {
-    case AIO_READ:
-        if (one)
-            io_uring_prep_read(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
-        else
-            io_uring_prep_readv(sqe, job->fd, iov, job->niov, job->offset);
-        break;
-    case AIO_WRITE:
-        if (one)
-            io_uring_prep_write(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
-        else
-            io_uring_prep_writev(sqe, job->fd, iov, job->niov, job->offset);
-        break;
-    case AIO_SYNC:
-        io_uring_prep_fsync(sqe, job->fd, IORING_FSYNC_DATASYNC);
-        break;
-    case AIO_PUNCH:
-        io_uring_prep_fallocate(sqe, job->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                (off_t)job->offset, (off_t)job->len);
-        break;
-    }
+    bool one = job->niov == 1 && iov->iov_len <= UINT32_MAX / 2, write = job->kind == AIO_WRITE;
+    if (one && write)
+        io_uring_prep_write(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
+    else if (one)
+        io_uring_prep_read(sqe, job->fd, iov->iov_base, (unsigned)iov->iov_len, job->offset);
+    else if (write)
+        io_uring_prep_writev(sqe, job->fd, iov, job->niov, job->offset);
+    else
+        io_uring_prep_readv(sqe, job->fd, iov, job->niov, job->offset);
     if (is_try(job))
         sqe->rw_flags = RWF_NOWAIT;
 }

@@ -334,6 +334,12 @@ static bool has_two_colours(struct tile *t) {
     return true;
 }
 
+/* As find_colours, but that the rows of two colours are packed. */
+static void find_or_pack_colours(struct tile *t) {
+    if (!has_two_colours(t))
+        find_colours(t);
+}
+
 /* ---- Raw ---- */
 
 static void encode_raw(const struct rfb_format *f, struct rfb_buf *out, const uint32_t *pixels,
@@ -497,8 +503,7 @@ static void zrle_indexes(struct rfb_buf *out, const struct tile *t) {
 }
 
 static void zrle(const struct rfb_format *f, struct rfb_buf *out, struct tile *t) {
-    if (!has_two_colours(t))
-        find_colours(t);
+    find_or_pack_colours(t);
     bool packed = t->colour_count <= COLOURS;
     rfb_buf_u8(out, packed ? (uint8_t)t->colour_count : 0);
     zrle_pixels(f, out, packed ? t->colours : t->pixels,
@@ -563,8 +568,7 @@ static void tight_indexes(struct rfb_buf *out, const struct tile *t) {
 
 static void tight(struct rfb_encoder *e, struct rfb_buf *out, struct tile *t) {
     const struct rfb_format *f = &e->format;
-    if (!has_two_colours(t))
-        find_colours(t);
+    find_or_pack_colours(t);
     if (t->colour_count == 1) {
         rfb_buf_u8(out, TIGHT_FILL);
         tight_pixels(f, out, t->colours, 1);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/mem.h"
 #include "core/net_frame.h"
 #include "loop.h"
 #include "pv/net.h"
@@ -107,14 +108,12 @@ static void fake_notify(struct pv *pv, struct pv_port *p) {
 
 static void *fake_area(struct pv *pv, unsigned count) {
     (void)pv;
-    void *area = aligned_alloc(PV_PAGE, (size_t)count * PV_PAGE);
-    memset(area, 0, (size_t)count * PV_PAGE);
-    return area;
+    return mem_pages(count);
 }
 
 static void fake_free_area(struct pv *pv, void *area) {
     (void)pv;
-    free(area);
+    mem_free(area);
 }
 
 static const struct pv_ops pv_ops = {

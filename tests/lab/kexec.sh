@@ -40,7 +40,7 @@ one() {
     record_serial
     wait_for_console GUEST-READY
     shell_ready
-    id=$(domid) || true
+    id=$(domid)
     guest_run 'cat /dev/xvda >/tmp/kexec && chmod +x /tmp/kexec && cat /dev/xvdb >/tmp/vmlinuz && cat /dev/xvdc >/tmp/initrd' 60 ||
         fail "$1, $2: the files do not come over"
     mark
