@@ -64,22 +64,6 @@ static void parameters(struct cmos *cmos, unsigned place, const struct geometry 
         cmos_preset(cmos, PARAMETERS + place * PARAMETERS_LEN + i, bytes[i]);
 }
 
-static void read_done(struct block_req *req, int err) {
-    *(int *)req->owner = err;
-}
-
-static bool read_mbr(struct block *block, uint8_t *mbr) {
-    int err = -1;
-    struct iovec iov = {mbr, SECTOR};
-    struct block_req req = {.op = BLOCK_READ, .len = SECTOR, .iov = &iov, .niov = 1,
-                            .done = read_done, .owner = &err};
-    if (block->size < SECTOR)
-        return false;
-    block_submit(block, &req);
-    block_drain(block);
-    return err == 0;
-}
-
 void geometry_preset(struct board *board) {
     enum { TRANSLATIONS = 0x39, PRIMARY = 2 };
     uint8_t translations = 0;
@@ -87,7 +71,8 @@ void geometry_preset(struct board *board) {
         uint8_t mbr[SECTOR];
         if (!drive->ide || drive->removable || !drive->block)
             continue;
-        bool good = read_mbr(drive->block, mbr);
+        bool good = drive->block->size >= SECTOR &&
+                    !block_sync(drive->block, BLOCK_READ, 0, mbr, SECTOR);
         struct geometry g = geometry_of(drive->block->size / SECTOR, good ? mbr : NULL);
         translations |= (uint8_t)(g.translation << (2 * drive->place));
         if (drive->place < PRIMARY)

@@ -67,6 +67,20 @@ void block_drain(struct block *block) {
     block_put(block);
 }
 
+static void synced(struct block_req *req, int err) {
+    *(int *)req->owner = err;
+}
+
+int block_sync(struct block *block, enum block_op op, uint64_t offset, void *buf, size_t len) {
+    int err = 0;
+    struct iovec iov = {buf, len};
+    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = &iov, .niov = 1,
+                            .done = synced, .owner = &err};
+    block_submit(block, &req);
+    block_drain(block);
+    return err;
+}
+
 struct block *block_get(struct block *block) {
     block->users++;
     return block;

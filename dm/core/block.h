@@ -81,6 +81,9 @@ struct block {
 /* Refuses (with done from the loop) what is past the end or writes a read-only image; counts. */
 void block_submit(struct block *block, struct block_req *req);
 void block_drain(struct block *block);
+/* Waits for one request of contiguous memory and for all that is in flight: while nothing runs. An
+ * errno, or 0. */
+int block_sync(struct block *block, enum block_op op, uint64_t offset, void *buf, size_t len);
 struct block *block_get(struct block *block);
 void block_put(struct block *block);
 

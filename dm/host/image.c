@@ -133,20 +133,6 @@ struct block *image_open_below(struct loop *loop, const char *name, const char *
     return image_open(loop, joined, &below, why, why_len);
 }
 
-static void synced(struct block_req *req, int err) {
-    *(int *)req->owner = err;
-}
-
-int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf, size_t len) {
-    int err = 0;
-    struct iovec iov = {buf, len};
-    struct block_req req = {.op = op, .offset = offset, .len = len, .iov = &iov, .niov = 1,
-                            .done = synced, .owner = &err};
-    block_submit(file, &req);
-    block_drain(file);
-    return err;
-}
-
 void image_set_direct(struct block *block, bool direct) {
     file_set_direct(block, direct);
 }

@@ -40,7 +40,4 @@ struct block *qcow2_open(struct loop *loop, struct block *file, const char *name
 struct block *vhd_open(struct loop *loop, struct block *file, const char *name,
                        const struct image_options *options, char *why, size_t why_len);
 
-/* For opening only: waits for one read, write or flush (errno of the request). */
-int image_sync(struct block *file, enum block_op op, uint64_t offset, void *buf, size_t len);
-
 #endif

@@ -265,7 +265,7 @@ static bool refuse(struct opening *o, const char *sentence) {
 }
 
 static bool read_head(struct opening *o, struct qcow2 *q) {
-    int err = image_sync(o->file, BLOCK_READ, 0, q->header, QH_SECTOR);
+    int err = block_sync(o->file, BLOCK_READ, 0, q->header, QH_SECTOR);
     if (err)
         return fail_io(o, "header", err);
     if (load_be32(q->header + QH_MAGIC) != QCOW2_MAGIC)
@@ -281,7 +281,7 @@ static bool read_head(struct opening *o, struct qcow2 *q) {
     o->head = malloc(o->head_len);
     if (!o->head)
         return refuse(o, "can't be opened: out of memory");
-    err = image_sync(o->file, BLOCK_READ, 0, o->head, o->head_len);
+    err = block_sync(o->file, BLOCK_READ, 0, o->head, o->head_len);
     return !err || fail_io(o, "header", err);
 }
 
@@ -447,7 +447,7 @@ static bool learn_tables(struct opening *o, struct qcow2 *q, const char *what, u
         int err = 0;
         if (!in) {
             size_t len = (size_t)MIN(room, (entries - i) * 8);
-            err = image_sync(o->file, BLOCK_READ, offset + i * 8, piece,
+            err = block_sync(o->file, BLOCK_READ, offset + i * 8, piece,
                              (len + 511) & ~(size_t)511);
         }
         uint64_t table = err ? 0 : load_be64(piece + in) & ENTRY_OFFSET;
@@ -465,9 +465,9 @@ static bool learn_tables(struct opening *o, struct qcow2 *q, const char *what, u
 }
 
 static bool write_header(struct opening *o, struct qcow2 *q) {
-    int err = image_sync(o->file, BLOCK_WRITE, 0, q->header, QH_SECTOR);
+    int err = block_sync(o->file, BLOCK_WRITE, 0, q->header, QH_SECTOR);
     if (!err)
-        err = image_sync(o->file, BLOCK_FLUSH, 0, NULL, 0);
+        err = block_sync(o->file, BLOCK_FLUSH, 0, NULL, 0);
     return !err || fail_io(o, "header", err);
 }
 

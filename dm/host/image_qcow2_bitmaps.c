@@ -42,11 +42,11 @@ static bool mark_all(struct qcow2 *q, uint64_t offset, uint64_t size, uint32_t b
     size_t len = (size_t)((size + 511) & ~UINT64_C(511));
     uint8_t *directory = malloc(len);
     bool changed = false;
-    bool ok = directory && !image_sync(file, BLOCK_READ, offset, directory, len) &&
+    bool ok = directory && !block_sync(file, BLOCK_READ, offset, directory, len) &&
               mark(directory, size, bitmaps, &changed);
     if (ok && changed)
-        ok = !image_sync(file, BLOCK_WRITE, offset, directory, len) &&
-             !image_sync(file, BLOCK_FLUSH, 0, NULL, 0);
+        ok = !block_sync(file, BLOCK_WRITE, offset, directory, len) &&
+             !block_sync(file, BLOCK_FLUSH, 0, NULL, 0);
     free(directory);
     return ok;
 }

@@ -33,7 +33,7 @@ static bool fail(struct mend *m, const char *what) {
 }
 
 static bool transfer(struct mend *m, enum block_op op, uint64_t offset, void *buf, size_t len) {
-    int err = image_sync(m->file, op, offset, buf, len);
+    int err = block_sync(m->file, op, offset, buf, len);
     return !err || fail(m, strerror(err));
 }
 

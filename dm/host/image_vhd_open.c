@@ -58,7 +58,7 @@ static bool read_at(struct opening *o, const char *what, uint64_t offset, void *
                  (unsigned long long)o->file->size);
         return false;
     }
-    int err = image_sync(o->file, BLOCK_READ, offset, buf, len);
+    int err = block_sync(o->file, BLOCK_READ, offset, buf, len);
     if (err)
         snprintf(o->why, o->why_len, "image '%s': its %s can't be read: %s", o->name, what,
                  strerror(err));
