@@ -33,6 +33,9 @@ struct board {
     /* USB (usb.c): controllers in their order, devices the newest first */
     struct usb_host *usb_hosts;
     struct usb_plugged *usb_plugged;
+    /* save.c's own: state whose chip is not here yet, and the chip that found its own last */
+    struct save_waiting *waiting;
+    const void *knew;
     /* ISA lines: each is the wire-OR of what hangs on it */
     uint32_t isa_inputs[ISA_IRQS];
     unsigned isa_taken[ISA_IRQS];

@@ -309,6 +309,20 @@ void drives_drain(struct machine *m) {
             block_drain(drive->block);
 }
 
+bool drives_flush(struct machine *m, char *why, size_t why_len) {
+    for (struct drive *drive = m->drives; drive; drive = drive->next) {
+        if (!drive->block || drive->block->read_only)
+            continue;
+        int err = block_sync(drive->block, BLOCK_FLUSH, 0, NULL, 0);
+        if (!err)
+            continue;
+        snprintf(why, why_len, "disk '%s' can't be flushed: %s", drive->block->name,
+                 strerror(err));
+        return false;
+    }
+    return true;
+}
+
 void drives_unplug(struct board *b, bool keep_primary_master) {
     log_info("the guest unplugs its emulated disks%s",
              keep_primary_master ? " but the first" : "");

@@ -43,6 +43,9 @@ void drives_free(struct machine *machine);
 /* Waits until nothing is in flight on any image. */
 void drives_drain(struct machine *machine);
 
+/* What was written is on stable storage, for every image. False: `why` names one where it isn't. */
+bool drives_flush(struct machine *machine, char *why, size_t why_len);
+
 /* The unplug protocol: disks leave IDE and AHCI; the list shows them without a medium. */
 void drives_unplug(struct board *board, bool keep_primary_master);
 

@@ -32,6 +32,7 @@
 #include "pc/piix4_pm.h"
 #include "pc/port92.h"
 #include "ports.h"
+#include "save.h"
 #include "usb.h"
 #include "usb_host.h"
 #include "video/cirrus.h"
@@ -102,6 +103,7 @@ static void suspend_wire(void *board) {
     struct machine *m = ((struct board *)board)->machine;
     log_info("the guest entered S3");
     m->engine->ops->suspend(m->engine, true);
+    m->asleep = true;
     set_state(m, RUN_SUSPENDED);
 }
 
@@ -125,6 +127,7 @@ static void deferred_reset(void *arg) {
 void board_add(struct board *b, const struct device_ops *ops, void *dev, const char *id) {
     struct machine *m = b->machine;
     m->devices[m->device_count++] = (struct device){ops, dev, id};
+    save_added(b);
 }
 
 void board_remove(struct board *b, const void *dev) {
@@ -523,6 +526,7 @@ void machine_free(struct machine *m) {
     loop_cancel(m->loop, &b->reset_task);
     while (m->device_count-- > 0)
         m->devices[m->device_count].ops->free(m->devices[m->device_count].dev);
+    save_free(b);
     nics_free(b);
     usb_free(b);
     usb_host_leave();
@@ -542,7 +546,7 @@ void machine_run(struct machine *m) {
     if (m->state == RUN_RUNNING || m->state == RUN_SHUTDOWN || m->state == RUN_SUSPENDED)
         return;
     clock_pause(m->clock, false);
-    set_state(m, RUN_RUNNING);
+    set_state(m, m->asleep ? RUN_SUSPENDED : RUN_RUNNING);
     nics_pause(m->board, false);
 }
 
@@ -564,6 +568,7 @@ void machine_reset(struct machine *m) {
     preset_boot(m->board->cmos, m->config->boot_order); /* once= was for the first boot */
     for (unsigned i = 0; i < m->device_count; i++)
         m->devices[i].ops->reset(m->devices[i].dev);
+    m->asleep = false;
 }
 
 /* Under Xen the toolstack builds the domain anew; under the socket engine we reset in place. */
@@ -580,6 +585,7 @@ bool machine_wakeup(struct machine *m) {
     if (m->state != RUN_SUSPENDED)
         return false;
     m->engine->ops->suspend(m->engine, false);
+    m->asleep = false;
     set_state(m, RUN_RUNNING);
     return true;
 }

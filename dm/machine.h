@@ -88,6 +88,7 @@ struct machine {
     unsigned device_count;
     bool seabios; /* the guest's firmware is SeaBIOS, not another */
     enum run_state state;
+    bool asleep; /* in S3, also while paused */
     void (*state_changed)(struct machine *machine); /* lifecycle: xenstore's "running", VNC */
     void (*device_deleted)(struct machine *machine, const char *id); /* lifecycle: the guest let go
                                                                       * a card that has an id */

@@ -30,6 +30,7 @@
 #include "nics.h"
 #include "ports.h"
 #include "qmp.h"
+#include "save.h"
 #include "sock.h"
 #include "tls.h"
 #include "vnc.h"
@@ -279,6 +280,29 @@ static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
     return true;
 }
 
+/* What Xen has kept for us of the guest's writes may still do something; and the pages that all this
+ * wrote have to be known before the last of the guest's memory goes. */
+static bool save(void *arg, int fd, bool live, char *why, size_t why_len) {
+    (void)live; /* either way nothing is written to an image afterwards, unless the guest goes on */
+    struct run *run = arg;
+    if (run->store)
+        xen_engine_flush(run->engine);
+    bool ok = save_machine(run->machine, fd, why, why_len);
+    if (run->store)
+        xen_engine_flush(run->engine);
+    return ok;
+}
+
+static bool load(void *arg, int fd, char *why, size_t why_len) {
+    struct run *run = arg;
+    if (run->machine->state == RUN_RUNNING) {
+        snprintf(why, why_len, "the machine is running: \"stop\" comes first");
+        return false;
+    }
+    machine_reset(run->machine);
+    return save_load(run->machine, fd, why, why_len);
+}
+
 static bool vnc_tell(void *arg, struct qmp_vnc *vnc) {
     struct run *run = arg;
     struct vnc_info info;
@@ -319,7 +343,7 @@ static const struct qmp_ops qmp_ops = {
     .unplug = machine_unplug, .open_image = open_image, .set_link = nics_set_link,
     .netdev_add = nics_add_netdev, .netdev_del = nics_del_netdev, .is_card = nics_is_model,
     .plug_card = nics_plug, .eject_card = nics_ask_eject, .print_net = nics_print, .quit = quit,
-    .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_peer = vnc_peer,
+    .save = save, .load = load, .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_peer = vnc_peer,
     .vnc_password = vnc_password,
 };
 
@@ -346,9 +370,16 @@ static bool depriv_up(struct run *run) {
 static bool load_up(struct run *run) {
     if (!run->config->incoming)
         return true;
-    snprintf(run->why, sizeof(run->why),
-             "-incoming %s: restoring a saved guest is not implemented", run->config->incoming);
-    return false;
+    int fd = run->config->incoming_fd;
+    if (fd < 0) {
+        snprintf(run->why, sizeof(run->why),
+                 "-incoming %s: the toolstack could not open the saved machine",
+                 run->config->incoming);
+        return false;
+    }
+    bool ok = save_load(run->machine, fd, run->why, sizeof(run->why));
+    close(fd);
+    return ok;
 }
 
 /* libxl waits for exactly this value; under dm_restrict it asks query-status instead. */
@@ -361,7 +392,7 @@ static void publish_running(struct run *run) {
 
 static void state_changed(struct machine *machine) {
     struct run *run = machine->lifecycle;
-    if (machine->state == RUN_RUNNING && run->store)
+    if ((machine->state == RUN_RUNNING || machine->state == RUN_SUSPENDED) && run->store)
         publish_running(run);
     qmp_state_changed(run->qmp);
     if (machine->state == RUN_SHUTDOWN && !run->config->no_shutdown)
@@ -382,7 +413,8 @@ static bool run_up(struct run *run) {
     run->machine->lifecycle = run;
     run->machine->state_changed = state_changed;
     run->machine->device_deleted = device_deleted;
-    machine_prepare(run->machine);
+    if (!run->config->incoming)
+        machine_prepare(run->machine);
     if (run->store && !run->config->domid_restrict) {
         run->pv = xen_pv_new(run->loop, run->store, (unsigned)run->config->domid);
         machine_serve_pv(run->machine, run->pv);

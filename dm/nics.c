@@ -19,6 +19,7 @@
 #include "net/virtio_net.h"
 #include "netdev.h"
 #include "pc/acpi_gpe.h"
+#include "save.h"
 
 enum { VECTORS_MAX = 2048 /* PCI's */, MTU_MIN = 68 /* RFC 791's */ };
 
@@ -325,7 +326,8 @@ bool nics_plug(struct machine *m, const char *json, char *why, size_t why_len) {
     }
     struct nic *nic = b->nics->cards;
     nic->owned = config;
-    acpi_gpe_slot_up(b->gpe, nic->model->function(nic->dev)->devfn >> 3);
+    if (!save_knew(b, nic->dev))
+        acpi_gpe_slot_up(b->gpe, nic->model->function(nic->dev)->devfn >> 3);
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include "core/mem.h"
 #include "drives.h"
 #include "pc/acpi_gpe.h"
+#include "save.h"
 #include "usb/hid.h"
 #include "usb/hub.h"
 #include "usb/storage.h"
@@ -415,7 +416,8 @@ bool usb_plug(struct board *b, const struct config_device *device) {
     while (host->next)
         host = host->next;
     host->fn->hotplug = true;
-    if (b->machine->state != RUN_PRELAUNCH) /* libxl plugs in before the guest has run: no event */
+    /* libxl plugs in before the guest has run, or after it was restored: no event */
+    if (b->machine->state != RUN_PRELAUNCH && !save_knew(b, host->dev))
         acpi_gpe_slot_up(b->gpe, host->fn->devfn >> 3);
     return true;
 }

@@ -41,7 +41,7 @@ class Lines:
 
 
 class Qtest:
-    def __init__(self, dm, args=(), machine='pc'):
+    def __init__(self, dm, args=(), machine='pc', pass_fds=()):
         self.directory = tempfile.mkdtemp(prefix='hvm-dm-qtest.')
         self.irqs = set()     # lines that are high, after irq_intercept
         self.raised = []      # every rising edge, in order
@@ -49,12 +49,12 @@ class Qtest:
         self.process = None
         self.name = os.path.basename(dm)
         try:
-            self.start(dm, args, machine)
+            self.start(dm, args, machine, pass_fds)
         except BaseException:
             self.close()
             raise
 
-    def start(self, dm, args, machine):
+    def start(self, dm, args, machine, pass_fds):
         paths = [os.path.join(self.directory, n) for n in ('qtest', 'qmp')]
         listeners = []
         for path in paths:
@@ -70,12 +70,15 @@ class Qtest:
                  '-chardev', 'socket,path=%s,id=char0' % paths[1],
                  '-mon', 'chardev=char0,mode=control', '-display', 'none',
                  '-machine', machine, '-accel', 'qtest'] + list(args),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pass_fds)
         self.words, self.monitor = (Lines(self.accept(s)) for s in listeners)
         for s in listeners:
             s.close()
-        self.greeting = json.loads(self.monitor.get())
-        self.qmp('qmp_capabilities')
+        try:
+            self.greeting = json.loads(self.monitor.get())
+            self.qmp('qmp_capabilities')
+        except (ConnectionError, QtestError):
+            raise QtestError('it ended with %d: %s' % (self.process.wait(TIMEOUT), self.log())) from None
 
     def accept(self, listener):
         end = time.monotonic() + TIMEOUT

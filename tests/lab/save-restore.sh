@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# A guest is saved and restored, saved and left running, and migrated (to the same host), while it works: with the
+# emulated devices, and with PV drivers that have unplugged them. Its disks, cards, screen and programs go on.
+. "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
+
+scenario() {
+    mkdir /var/lib/xen/save 2>/dev/null || true
+    emulated
+    pv
+}
+
+emulated() {
+    ip addr add $HOST/24 dev xenbr0 2>/dev/null || true
+    head -c 16777216 /dev/urandom >disk.img
+    head -c 2097152 /dev/urandom >cd.iso
+    guest_cfg "$(direct_kernel)" "vif = [ 'mac=$MAC,model=${MODEL:-e1000},bridge=xenbr0' ]" \
+        "disk = [ $(hd hda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]" 'usbdevice = [ "tablet" ]'
+    sed -i 's/^usb = 0/usb = 1/' guest.cfg
+    guest_boot
+    net_up
+    guest_run 'head -c 8388608 /dev/urandom >/tmp/data && dd if=/tmp/data of=/dev/sda bs=64k conv=notrunc,fsync' 60 >/dev/null ||
+        fail "the disk can't be written"
+    works "before"
+    screendump before
+    at_work /dev/sda
+    saved_and_restored
+    screendump after
+    cmp $LAB_RESULTS/before.ppm $LAB_RESULTS/after.ppm || fail "the screen is another"
+    works "after a restore"
+    saved_and_goes_on
+    works "after a save that lets it go on"
+    migrated
+    works "after a migration"
+    guest_type "poweroff -f"
+    expect_gone $(domid) 60
+}
+
+pv() {
+    guest_cfg "$(direct_kernel "$SERIAL_ARGS guest.skip=bochs,cirrus")" "vif = [ 'mac=$MAC,model=rtl8139,bridge=xenbr0' ]" \
+        "disk = [ $(hd xvda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]"
+    guest_boot
+    net_up
+    DISK=/dev/xvda
+    guest_run 'head -c 8388608 /dev/urandom >/tmp/data && dd if=/tmp/data of=/dev/xvda bs=64k conv=notrunc,fsync' 60 >/dev/null ||
+        fail "the PV disk can't be written"
+    works "PV drivers, before"
+    at_work /dev/xvda
+    saved_and_restored
+    unplugged
+    works "PV drivers, after a restore"
+    saved_and_goes_on
+    works "PV drivers, after a save that lets them go on"
+    migrated
+    unplugged
+    works "PV drivers, after a migration"
+    guest_type "poweroff -f"
+    expect_gone $(domid) 60
+}
+
+net_up() {
+    ETH=$(card)
+    guest_run "ip link set $ETH up && ip addr add $GUEST/24 dev $ETH" || fail "the card does not come up"
+    until_true 20 answers || stuck "no answer to a ping"
+}
+
+# What the guest's drivers have unplugged stays away.
+unplugged() {
+    [ -z "$(tap $(domid))" ] || fail "the emulated card's tap is back"
+    guest_run '[ ! -e /dev/sda ]' || fail "the emulated disk is back"
+}
+
+# at_work DISK: writes all the time behind the data, and counts.
+at_work() {
+    guest_run "(n=0; while :; do dd if=/tmp/data of=$1 bs=64k seek=128 count=32 conv=notrunc,fsync 2>/dev/null || break; n=\$((n + 1)); echo \$n >/tmp/n; done) &" >/dev/null
+    until_true 30 counts
+}
+
+counts() { guest_run '[ -s /tmp/n ]' >/dev/null; }
+
+DISK=/dev/sda
+
+# The disk holds what was written, past the guest's cache; the image does, too; the card, the CD and the load go on.
+works() {
+    local n
+    guest_run "echo 3 >/proc/sys/vm/drop_caches; dd if=$DISK bs=64k count=128 2>/dev/null | cmp - /tmp/data" 60 || fail "$1: the disk reads otherwise"
+    guest_run 'md5sum </dev/sr0' 60 | grep -q "$(md5sum <cd.iso | cut -d' ' -f1)" || fail "$1: the CD-ROM reads otherwise"
+    until_true 20 answers || stuck "$1: no answer to a ping"
+    ping -c 2 -i 0.3 -s 1400 $GUEST >/dev/null || stuck "$1: the guest does not answer"
+    if [ -n "$WAS" ]; then
+        n=$(guest_run 'cat /tmp/n')
+        until_true 30 eval "[ \"\$(guest_run 'cat /tmp/n')\" -gt $n ]" || fail "$1: the guest's writer stands still"
+    fi
+    note "$1: works, up $(guest_run 'cut -d" " -f1 /proc/uptime') s"
+}
+
+saved_and_restored() {
+    local id=$(domid)
+    WAS=1
+    timeout 200 xl save guest $LAB_WORK/saved >save.txt 2>&1 || { cat save.txt >&3; fail "xl save: exit $?"; }
+    expect_gone $id 30
+    [ -z "$READER" ] || kill $READER 2>/dev/null || true
+    timeout 200 xl restore -p $LAB_WORK/saved >restore.txt 2>&1 || { cat restore.txt >&3; fail "xl restore: exit $?"; }
+    rm $LAB_WORK/saved
+    back
+}
+
+# The domain is a new one, paused.
+back() {
+    record_serial
+    xl unpause guest
+    SEQUENCE=$((SEQUENCE + 1))
+    until_true 60 there || fail "the guest's shell does not answer"
+}
+
+there() { guest_run true 5 >/dev/null; }
+
+saved_and_goes_on() {
+    timeout 200 xl save -c guest $LAB_WORK/saved >save.txt 2>&1 || { cat save.txt >&3; fail "xl save -c: exit $?"; }
+    rm $LAB_WORK/saved
+    there || fail "the guest does not go on after xl save -c"
+}
+
+migrated() {
+    local id=$(domid)
+    timeout 400 xl migrate -p -s "" guest "xl migrate-receive" >migrate.txt 2>&1 || { cat migrate.txt >&3; fail "xl migrate: exit $?"; }
+    expect_gone $id 30
+    back
+}
