@@ -280,8 +280,8 @@ static bool dirty_log(void *arg, bool enable, char *why, size_t why_len) {
     return true;
 }
 
-/* What Xen has kept for us of the guest's writes may still do something; and the pages that all this
- * wrote have to be known before the last of the guest's memory goes. */
+/* What Xen has kept for us of the guest's writes may still do something; and Xen has to know the
+ * pages that all this wrote before the last of the guest's memory goes. */
 static bool save(void *arg, int fd, bool live, char *why, size_t why_len) {
     (void)live; /* either way nothing is written to an image afterwards, unless the guest goes on */
     struct run *run = arg;
