@@ -550,6 +550,11 @@ void machine_run(struct machine *m) {
     nics_pause(m->board, false);
 }
 
+void machine_cont(struct machine *m) {
+    machine_run(m);
+    nics_settle(m->board);
+}
+
 void machine_pause(struct machine *m) {
     if (m->state != RUN_RUNNING && m->state != RUN_SUSPENDED)
         return;

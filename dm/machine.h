@@ -114,7 +114,8 @@ void machine_serve_pv(struct machine *machine, struct pv *pv);
 void machine_prepare(struct machine *machine);
 /* Bytes of RAM below 4 GiB. */
 uint64_t machine_low_ram(const struct config *config);
-void machine_run(struct machine *machine);   /* cont; nothing when it runs already */
+void machine_run(struct machine *machine);   /* nothing when it runs already */
+void machine_cont(struct machine *machine);  /* the same, and the toolstack is through with it */
 void machine_pause(struct machine *machine); /* stop: drains; afterwards nothing is in flight */
 void machine_reset(struct machine *machine); /* every chip to power-on, in wiring order */
 /* The reset button: under Xen the toolstack makes the domain anew, else a reset in place

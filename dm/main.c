@@ -337,7 +337,7 @@ static bool vnc_password(void *arg, const char *password, char *why, size_t why_
 }
 
 static const struct qmp_ops qmp_ops = {
-    .run = machine_run, .pause = machine_pause, .reset = host_reset,
+    .run = machine_cont, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
     .plug_cpu = machine_plug_cpu, .cpu_online = machine_cpu_online, .plug = machine_plug,
     .unplug = machine_unplug, .open_image = open_image, .set_link = nics_set_link,

@@ -64,6 +64,7 @@ struct nics {
     struct netdev *netdevs;
     struct nic *cards;
     unsigned made;
+    bool leaving; /* the cards are gone, their links still have to */
 };
 
 static struct nics *nics_of(struct board *b) {
@@ -225,11 +226,22 @@ bool nics_add(struct board *b, const struct config_device *device) {
 }
 
 void nics_unplug(struct board *b) {
-    for (struct netdev *d = b->nics ? b->nics->netdevs : NULL; d; d = d->next)
+    if (!b->nics)
+        return;
+    for (struct nic *nic = b->nics->cards; nic; nic = nic->next)
+        pci_remove(nic->model->function(nic->dev));
+    b->nics->leaving = true;
+    if (b->machine->state != RUN_INMIGRATE)
+        nics_settle(b);
+}
+
+void nics_settle(struct board *b) {
+    if (!b->nics || !b->nics->leaving)
+        return;
+    b->nics->leaving = false;
+    for (struct netdev *d = b->nics->netdevs; d; d = d->next)
         if (d->nic)
             net_close(d->net);
-    for (struct nic *nic = b->nics ? b->nics->cards : NULL; nic; nic = nic->next)
-        pci_remove(nic->model->function(nic->dev));
 }
 
 void nics_pause(struct board *b, bool pause) {

@@ -18,8 +18,11 @@ struct pci_function;
 /* A -device that is a NIC; opens its netdev. False with board->why. */
 bool nics_add(struct board *board, const struct config_device *device);
 
-/* The unplug protocol: links end (a tap is gone), cards leave the bus. Again does nothing. */
+/* The unplug protocol: links end (a tap is gone), cards leave the bus. Again does nothing. Of a
+ * machine that is restored the links stay, silent, until nics_settle: the toolstack still puts its
+ * taps into bridges. */
 void nics_unplug(struct board *board);
+void nics_settle(struct board *board);
 
 /* The machine stands still, or goes on. */
 void nics_pause(struct board *board, bool pause);

@@ -108,17 +108,30 @@ saved_and_restored() {
 # The domain is a new one, paused.
 back() {
     record_serial
+    mark
     xl unpause guest
-    SEQUENCE=$((SEQUENCE + 1))
-    until_true 60 there || fail "the guest's shell does not answer"
+    goes_on
 }
 
-there() { guest_run true 5 >/dev/null; }
+goes_on() {
+    POLL=3 until_true 60 there && return
+    screendump stuck || true
+    xl list -v >&3
+    xl dmesg | tail -n 20 >&3
+    fail "the guest's shell does not answer"
+}
+
+there() {
+    console_has '@back\.' && return
+    guest_type 'echo @""back.'
+    false
+}
 
 saved_and_goes_on() {
     timeout 200 xl save -c guest $LAB_WORK/saved >save.txt 2>&1 || { cat save.txt >&3; fail "xl save -c: exit $?"; }
     rm $LAB_WORK/saved
-    there || fail "the guest does not go on after xl save -c"
+    mark
+    goes_on
 }
 
 migrated() {

@@ -251,7 +251,11 @@ def test_unplugged(d):
         saved = save(q, d + '/one')
     with start(d, args, d + '/one', machine='xenfv') as q:
         expect(there(q), (0, 0), 'after the load')
-        expect('unplugged' in q.qmp('human-monitor-command', **{'command-line': 'info network'}), True, 'info network')
+        info = q.qmp('human-monitor-command', **{'command-line': 'info network'})
+        expect(('unplugged' in info, 'link up' in info, 'open' in info), (True, True, True), 'info network')
+        q.qmp('cont') # the toolstack has put the tap into its bridge
+        info = q.qmp('human-monitor-command', **{'command-line': 'info network'})
+        expect('closed' in info, True, 'info network: ' + info)
         expect(save(q, d + '/two') == saved, True, 'saved again')
 
 
