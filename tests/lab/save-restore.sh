@@ -5,15 +5,16 @@
 . "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
 
 scenario() {
-    mkdir /var/lib/xen/save 2>/dev/null || true
-    emulated
-    pv
-}
-
-emulated() {
     ip addr add $HOST/24 dev xenbr0 2>/dev/null || true
     head -c 16777216 /dev/urandom >disk.img
     head -c 2097152 /dev/urandom >cd.iso
+    for half in ${HALVES:-emulated pv}; do
+        WAS=
+        $half
+    done
+}
+
+emulated() {
     guest_cfg "$(direct_kernel)" "vif = [ 'mac=$MAC,model=${MODEL:-e1000},bridge=xenbr0' ]" \
         "disk = [ $(hd hda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]" 'usbdevice = [ "tablet" ]'
     sed -i 's/^usb = 0/usb = 1/' guest.cfg
@@ -40,6 +41,7 @@ pv() {
     guest_cfg "$(direct_kernel "$SERIAL_ARGS guest.skip=bochs,cirrus")" "vif = [ 'mac=$MAC,model=rtl8139,bridge=xenbr0' ]" \
         "disk = [ $(hd xvda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]"
     guest_boot
+    unplugged
     net_up
     DISK=/dev/xvda
     guest_run 'head -c 8388608 /dev/urandom >/tmp/data && dd if=/tmp/data of=/dev/xvda bs=64k conv=notrunc,fsync' 60 >/dev/null ||
@@ -136,7 +138,7 @@ saved_and_goes_on() {
 
 migrated() {
     local id=$(domid)
-    timeout 400 xl migrate -p -s "" guest "xl migrate-receive" >migrate.txt 2>&1 || { cat migrate.txt >&3; fail "xl migrate: exit $?"; }
+    timeout 400 xl migrate -p -s "" guest "xl migrate-receive -p" >migrate.txt 2>&1 || { cat migrate.txt >&3; fail "xl migrate: exit $?"; }
     expect_gone $id 30
     back
 }
