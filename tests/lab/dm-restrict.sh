@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
 # dm_restrict: the device model of the guest is another user, in an empty root, and serves on: a disk by DMA,
-# a change of CD by a descriptor handed over, keys, a reboot of the guest; nothing is left at the end.
+# a change of CD by a descriptor handed over, keys, a save and a restore, a reboot of the guest; nothing is left.
 
 UID_BASE=131072
 
@@ -30,6 +30,7 @@ scenario() {
         fail "what the guest wrote is not on the disk"
     note "disk written by DMA, 8 MiB into it"
     send_keys a
+    saved_and_restored
     guest_type "reboot -f"
     until_true 120 domain_after $id || fail "no new domain after the guest's reboot"
     record_serial
@@ -40,6 +41,22 @@ scenario() {
     guest_type "poweroff -f"
     expect_gone $id 60
     losetup -d $loop
+}
+
+saved_and_restored() {
+    xl save guest saved >/dev/null || fail "xl save"
+    expect_gone $id 30
+    xl restore -p saved >/dev/null || fail "xl restore"
+    rm saved
+    record_serial
+    xl unpause guest
+    guest_run true 120
+    id=$(domid)
+    is_restricted $id $(dm_pid)
+    same_in_guest /dev/sr0 two.iso || fail "the CD is another after a restore"
+    [ "$(guest_run 'md5sum </tmp/new')" = "$(guest_run 'dd if=/dev/sda bs=1M skip=8 count=4 2>/dev/null | md5sum' 120)" ] ||
+        fail "the disk is another after a restore"
+    note "saved and restored"
 }
 
 # is_restricted DOMID PID
