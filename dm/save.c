@@ -195,6 +195,11 @@ static bool same_bus(const struct loader *l, const struct whole *whole) {
 static bool load_all(struct loader *l) {
     struct whole whole = {0};
     size_t used = 0;
+    if (l->left >= 4 && !memcmp(l->at, "QEVM", 4)) {
+        snprintf(l->why, l->why_len, "the machine was saved under QEMU, whose states are not read "
+                 "here: without device_model_override= it goes on where it was");
+        return false;
+    }
     if (!state_load(l->at, l->left, &used, &whole_state, "", &whole, l->why, l->why_len))
         return false;
     l->at += used;

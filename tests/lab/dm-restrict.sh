@@ -30,7 +30,7 @@ scenario() {
         fail "what the guest wrote is not on the disk"
     note "disk written by DMA, 8 MiB into it"
     send_keys a
-    saved_and_restored
+    again_restricted
     guest_type "reboot -f"
     until_true 120 domain_after $id || fail "no new domain after the guest's reboot"
     record_serial
@@ -43,14 +43,8 @@ scenario() {
     losetup -d $loop
 }
 
-saved_and_restored() {
-    xl save guest saved >/dev/null || fail "xl save"
-    expect_gone $id 30
-    xl restore -p saved >/dev/null || fail "xl restore"
-    rm saved
-    record_serial
-    xl unpause guest
-    guest_run true 120
+again_restricted() {
+    saved_and_restored
     id=$(domid)
     is_restricted $id $(dm_pid)
     same_in_guest /dev/sr0 two.iso || fail "the CD is another after a restore"

@@ -25,6 +25,8 @@
 #   guest_type TEXT             types a line into the serial port
 #   guest_run COMMAND [S]       runs a command in the guest's serial shell; prints its output; its
 #                               status is ours
+#   saved_and_restored          xl save, xl restore; nothing of the old domain is left, the shell answers
+#   shell_again [S]             waits for the shell of a guest that resumes; its drivers drop what was typed before
 #   qmp COMMAND [ARGUMENTS]     one QMP command with JSON arguments; prints the answer
 #   send_keys KEY...            presses and releases QEMU's key names; "shift-x" for chords
 #   screendump NAME             the screen, on the host as NAME.png
@@ -198,6 +200,31 @@ guest_run() {
     status=$(since_mark | tr -d '\r' | sed -n "s/.*@$tag=\\([0-9]*\\)\\..*/\\1/p" | head -n 1)
     since_mark | tr -d '\r' | sed -e 's/^guest# //' -e "s/@$tag=.*//" -e '/^$/d'
     return $status
+}
+
+shell_again() {
+    mark
+    POLL=3 until_true ${1:-60} shell_answers && return
+    xl list -v >&3
+    xl dmesg | tail -n 20 >&3
+    fail "the guest's shell does not answer"
+}
+
+shell_answers() {
+    console_has '@back\.' && return
+    guest_type 'echo @""back.'
+    false
+}
+
+saved_and_restored() {
+    local id=$(domid)
+    timeout 200 xl save guest $LAB_WORK/saved >save.txt 2>&1 || { cat save.txt >&3; fail "xl save: exit $?"; }
+    expect_gone $id 30
+    timeout 200 xl restore -p $LAB_WORK/saved >restore.txt 2>&1 || { cat restore.txt >&3; fail "xl restore: exit $?"; }
+    rm $LAB_WORK/saved
+    record_serial
+    xl unpause guest
+    shell_again
 }
 
 # measured_load SECONDS COMMAND: a load in the guest that takes so long, by a command that says how long it took as the

@@ -210,6 +210,9 @@ def test_damaged(d):
     with open(bad, 'wb') as f:
         f.truncate(100 << 20)
     refused(d, FULL, bad, 'more than')
+    with open(bad, 'wb') as f:
+        f.write(b'QEVM\0\0\0\3')
+    refused(d, FULL, bad, 'under QEMU')
     refused(d, FULL, 'fd:-1', 'could not open')
     refused(d, FULL, 'fd:997', 'Bad file descriptor')
     refused(d, FULL, d, 'Is a directory')
