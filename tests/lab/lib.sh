@@ -204,9 +204,11 @@ guest_run() {
 
 shell_again() {
     mark
-    POLL=3 until_true ${1:-60} shell_answers && return
+    POLL=3 until_true ${1:-30} shell_answers && return
     xl list -v >&3
     xl dmesg | tail -n 20 >&3
+    xl qemu-monitor-command guest 'info io' >&3
+    tail -n 8 /var/log/xen/qemu-dm-guest*.log >&3
     fail "the guest's shell does not answer"
 }
 

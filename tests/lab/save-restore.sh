@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
 # A guest is saved and restored, saved and left running, and migrated (to the same host), while it works: with the
-# emulated devices, and with PV drivers that have unplugged them. Its disks, cards, screen and programs go on.
+# emulated devices, and with PV drivers that have unplugged them. Its disks, cards, screen, tablet and programs go on.
+# MODEL is the card.
 . "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/usb.sh"
 
 scenario() {
     ip addr add $HOST/24 dev xenbr0 2>/dev/null || true
@@ -20,6 +22,7 @@ emulated() {
         "usbctrl = [ 'type=devicemodel,version=3,ports=4' ]" 'usbdevice = [ "tablet" ]'
     sed -i 's/^usb = 0/usb = 1/' guest.cfg
     guest_boot
+    has_input 'USB Tablet' || fail "the guest has no tablet"
     net_up
     guest_run 'head -c 8388608 /dev/urandom >/tmp/data && dd if=/tmp/data of=/dev/sda bs=64k conv=notrunc,fsync' 60 >/dev/null ||
         fail "the disk can't be written"
@@ -95,8 +98,15 @@ works() {
         n=$(guest_run 'cat /tmp/n')
         until_true 30 eval "[ \"\$(guest_run 'cat /tmp/n')\" -gt $n ]" || fail "$1: the guest's writer stands still"
     fi
+    [ $DISK != /dev/sda ] || tablet_moves || fail "$1: the tablet is dead"
     guest_run 'dmesg | grep -i -e "not responding" -e "HC died" -e "timed out" -e "lost interrupt"' && fail "$1: a driver complains"
     note "$1: works, up $(guest_run 'cut -d" " -f1 /proc/uptime') s"
+}
+
+tablet_moves() {
+    record 'USB Tablet'
+    at $((RANDOM % 30000)) $((RANDOM % 30000))
+    until_true 20 guest_run '[ -s /tmp/ev ]' >/dev/null && guest_run 'killall cat'
 }
 
 saved_and_goes_on() {
