@@ -34,16 +34,9 @@ scenario() {
     umount /bench
 }
 
-# Xen's own script wants more of stat than busybox has.
 attach_blkback() {
     losetup /dev/loop7 /bench/data.img
-    cat >$LAB_WORK/block <<'SCRIPT'
-#!/bin/sh
-[ $1 = add ] && xenstore-write $XENBUS_PATH/physical-device 7:7 $XENBUS_PATH/hotplug-status connected
-exit 0
-SCRIPT
-    chmod +x $LAB_WORK/block
-    xl block-attach guest "format=raw,vdev=xvdd,access=rw,script=$LAB_WORK/block,target=/dev/loop7" || fail "block-attach"
+    xl block-attach guest "$(blkback xvdd /dev/loop7)" || fail "block-attach"
     until_true 20 guest_run '[ -b /dev/xvdd ]' || fail "no disk of blkback"
 }
 
