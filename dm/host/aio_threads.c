@@ -5,7 +5,7 @@
  * and meet the loop at one lock and one eventfd. A timer, set while they are there, ends them when
  * they had nothing to do from one time to the next: later nothing wakes up.
  *
- * A file in memory (tmpfs) waits for nothing, so the loop's own thread does what is asked of it:
+ * A file in memory (tmpfs) waits for nothing but swap, so the loop's own thread does what is asked:
  * waking another would cost more. It does so, too, where no thread is to be had.
  *
  * Writes into a file's page cache take that file's lock for their time: they are made one by one.
