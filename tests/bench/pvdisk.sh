@@ -41,18 +41,8 @@ attach_blkback() {
 }
 
 boot() {
-    cat >guest.cfg <<CFG
-name = "guest"
-type = "pvh"
-memory = 256
-vcpus = 1
-tsc_mode = "native"
-kernel = "/lab/in/files/vmlinuz"
-ramdisk = "/lab/in/files/initrd"
-cmdline = "console=hvc0 quiet"
-device_model_override = "$DM"
-disk = [ $(hd xvdb /bench/data.img), $(hd xvdc $LAB_WORK/program.img) ]
-CFG
+    pv_cfg pvh "$(hd xvdb /bench/data.img)" "$(hd xvdc $LAB_WORK/program.img)"
+    echo 'tsc_mode = "native"' >>guest.cfg
     : >$SERIAL
     MARK=0
     guest_boot
