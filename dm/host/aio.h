@@ -54,7 +54,8 @@ struct aio;
 
 struct aio_ops {
     bool (*start)(struct aio *aio, struct aio_job *job); /* false: full, reap first */
-    /* What was started goes to the kernel. False: some of it could not, try again later. */
+    /* What was started goes to the kernel. False: some of it could not, try again later. Reap
+     * afterwards: of what is finished by then `ready` says nothing. */
     bool (*submit)(struct aio *aio);
     /* A finished job, or NULL; with `wait` only when nothing is under way. */
     struct aio_job *(*reap)(struct aio *aio, bool wait);
@@ -70,6 +71,6 @@ struct aio {
  * is not had for a file with which the kernel can't but wait, fd being such a one's.
  */
 struct aio *aio_uring_new(struct loop *loop, int fd, void (*ready)(void *arg), void *arg);
-struct aio *aio_threads_new(struct loop *loop, void (*ready)(void *arg), void *arg);
+struct aio *aio_threads_new(struct loop *loop, int fd, void (*ready)(void *arg), void *arg);
 
 #endif

@@ -5,6 +5,9 @@
  * and meet the loop at one lock and one eventfd. A timer, set while they are there, ends them when
  * they had nothing to do from one time to the next: later nothing wakes up.
  *
+ * A file in memory (tmpfs) waits for nothing but swap, so the loop's own thread does what is asked:
+ * waking another would cost more. It does so, too, where no thread is to be had.
+ *
  * Writes into a file's page cache take that file's lock for their time: they are made one by one.
  * Reads and writes that are quick, as they find the page cache ready, are one thread's work, and
  * told of in batches: waking others would cost more than they do. Once one has waited they go side
@@ -15,10 +18,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -37,9 +43,10 @@ struct aio_threads {
     struct aio aio;
     struct loop *loop;
     struct loop_fd watch; /* an eventfd: `done` is not empty */
-    struct loop_fd rest;  /* a timerfd */
+    struct loop_fd rest;  /* a timerfd; both are made for the first thread */
     void (*ready)(void *arg);
     void *arg;
+    bool in_memory; /* the file */
     /* the loop's own */
     unsigned under_way; /* started and not reaped */
     struct list started, reaped;
@@ -178,13 +185,36 @@ static void *work(void *arg) {
 
 /* ---- the loop's side ---- */
 
+static void no_descriptors(struct aio_threads *t) {
+    struct loop_fd *both[] = {&t->watch, &t->rest};
+    for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
+        loop_remove(t->loop, both[i]);
+        if (both[i]->fd >= 0)
+            close(both[i]->fd);
+        both[i]->fd = -1;
+    }
+}
+
+static bool have_descriptors(struct aio_threads *t) {
+    if (t->rest.fd >= 0)
+        return true;
+    t->watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    t->rest.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (t->watch.fd >= 0 && t->rest.fd >= 0 && loop_add(t->loop, &t->watch) &&
+        loop_add(t->loop, &t->rest))
+        return true;
+    no_descriptors(t);
+    return false;
+}
+
 static void set_timer(struct aio_threads *t) {
     struct itimerspec after = {.it_value.tv_sec = REST_SECONDS};
     timerfd_settime(t->rest.fd, 0, &after, NULL);
 }
 
 static bool start_thread(struct aio_threads *t) {
-    if (t->count == THREADS || thread_start(&t->thread[t->count], STACK, work, t))
+    if (t->count == THREADS || !have_descriptors(t) ||
+        thread_start(&t->thread[t->count], STACK, work, t))
         return false;
     if (!t->count++)
         set_timer(t);
@@ -223,11 +253,12 @@ static bool threads_start(struct aio *aio, struct aio_job *job) {
     return true;
 }
 
-static void perform_here(struct aio_threads *t) {
+static void perform_here(struct aio_threads *t, struct list *jobs) {
     struct aio_job *job;
-    while ((job = next_job(t)))
-        do_job(t, job);
-    tell(t, NULL);
+    while ((job = take(jobs, NULL))) {
+        job->result = perform(job);
+        append(&t->reaped, job);
+    }
 }
 
 /* How many of the threads that sleep, or are not there yet, have something to do. */
@@ -241,6 +272,8 @@ static bool threads_submit(struct aio *aio) {
     struct aio_threads *t = threads_of(aio);
     struct aio_job *job;
     unsigned others = 0;
+    if (t->in_memory)
+        perform_here(t, &t->started);
     if (!t->started.head)
         return true;
     t->used = true;
@@ -253,7 +286,7 @@ static bool threads_submit(struct aio *aio) {
     while (want > t->sleeping && start_thread(t))
         want--;
     if (!t->count)
-        perform_here(t); /* slow, but right */
+        perform_here(t, &t->todo); /* slow, but right */
     pthread_mutex_unlock(&t->lock);
     while (wake--)
         pthread_cond_signal(&t->work);
@@ -284,12 +317,7 @@ static struct aio_job *threads_reap(struct aio *aio, bool wait) {
 static void threads_free(struct aio *aio) {
     struct aio_threads *t = threads_of(aio);
     end_threads(t);
-    loop_remove(t->loop, &t->watch);
-    loop_remove(t->loop, &t->rest);
-    if (t->watch.fd >= 0)
-        close(t->watch.fd);
-    if (t->rest.fd >= 0)
-        close(t->rest.fd);
+    no_descriptors(t);
     pthread_cond_destroy(&t->work);
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -307,7 +335,15 @@ static const struct aio_ops threads_ops = {
     .start = threads_start, .submit = threads_submit, .reap = threads_reap, .free = threads_free,
 };
 
-struct aio *aio_threads_new(struct loop *loop, void (*ready)(void *arg), void *arg) {
+/* A device's node may be in memory, too: the device is not. */
+static bool is_in_memory(int fd) {
+    struct stat st;
+    struct statfs fs;
+    return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
+           fs.f_type == TMPFS_MAGIC;
+}
+
+struct aio *aio_threads_new(struct loop *loop, int fd, void (*ready)(void *arg), void *arg) {
     struct aio_threads *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
@@ -315,21 +351,14 @@ struct aio *aio_threads_new(struct loop *loop, void (*ready)(void *arg), void *a
     t->loop = loop;
     t->ready = ready;
     t->arg = arg;
+    t->in_memory = is_in_memory(fd);
+    t->watch = (struct loop_fd){.fd = -1, .ready = threads_ready, .arg = t, .events = LOOP_READ};
+    t->rest = (struct loop_fd){.fd = -1, .ready = rest, .arg = t, .events = LOOP_READ};
     empty(&t->started);
     empty(&t->reaped);
     empty(&t->todo);
     empty(&t->done);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
-    t->watch = (struct loop_fd){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-                                .ready = threads_ready, .arg = t, .events = LOOP_READ};
-    t->rest = (struct loop_fd){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-                               .ready = rest, .arg = t, .events = LOOP_READ};
-    if (t->watch.fd >= 0 && t->rest.fd >= 0 && loop_add(loop, &t->watch) &&
-        loop_add(loop, &t->rest))
-        return &t->aio;
-    int err = errno;
-    threads_free(&t->aio);
-    errno = err;
-    return NULL;
+    return &t->aio;
 }

@@ -45,7 +45,8 @@ static bool has_to_wait(struct aio_uring *u, const struct aio_job *job) {
     return true;
 }
 
-/* A read into the page cache waits in the ring without a worker, others fail there instead. */
+/* A read into the page cache waits in the ring without a worker (for what the filesystem has to
+ * look up, in the call itself), others fail there instead. */
 static bool is_try(const struct aio_job *job) {
     return job->kind == AIO_WRITE || (job->kind == AIO_READ && job->direct);
 }
@@ -172,7 +173,7 @@ static const struct aio_ops uring_ops = {
 /* A kernel may have io_uring and not what images need of it. */
 static bool can_all(struct io_uring *ring) {
     static const int needed[] = {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV,
-                                 IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE};
+                                 IORING_OP_WRITEV};
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     bool all = probe;
     for (unsigned i = 0; all && i < ARRAY_LEN(needed); i++)
@@ -214,7 +215,7 @@ struct aio *aio_uring_new(struct loop *loop, int fd, void (*ready)(void *arg), v
         u->arg = arg;
         u->watch = (struct loop_fd){.fd = u->ring.ring_fd, .ready = uring_ready, .arg = u,
                                     .events = LOOP_READ};
-        u->threads = aio_threads_new(loop, ready, arg);
+        u->threads = aio_threads_new(loop, fd, ready, arg);
         if (u->threads && loop_add(loop, &u->watch))
             return &u->aio;
         err = errno;

@@ -284,7 +284,7 @@ static bool have_aio(struct file *file) {
     if (!file->aio && file->how == IMAGE_AIO_BEST)
         file->aio = aio_uring_new(file->loop, file->fd, file_ready, file);
     if (!file->aio)
-        file->aio = aio_threads_new(file->loop, file_ready, file);
+        file->aio = aio_threads_new(file->loop, file->fd, file_ready, file);
     if (!file->aio)
         log_error("image '%s': neither io_uring nor threads for its I/O: %s", file->name,
                   strerror(errno));

@@ -15,17 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum { DEPTH_MAX = 64 };
-
-static double now(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 int main(int argc, char **argv) {
     static struct iocb iocbs[DEPTH_MAX];
@@ -39,7 +33,7 @@ int main(int argc, char **argv) {
         return 2;
     int writes = !strcmp(argv[2], "write"), linear = !strcmp(argv[3], "linear");
     unsigned bytes = (unsigned)atoi(argv[4]), depth = (unsigned)atoi(argv[5]);
-    double length = atof(argv[6]) * 1e3;
+    uint64_t length = (uint64_t)(atof(argv[6]) * 1e9);
     int fd = open(argv[1], O_RDWR | O_DIRECT);
     uint64_t places = fd < 0 ? 0 : (uint64_t)lseek(fd, 0, SEEK_END) / bytes;
 
@@ -54,12 +48,12 @@ int main(int argc, char **argv) {
                                   .aio_buf = (uint64_t)(uintptr_t)memory };
         events[i].obj = (uint64_t)(uintptr_t)&iocbs[i];
     }
-    double from = now();
+    uint64_t from = clock_ns(CLOCK_MONOTONIC);
     for (unsigned free = depth; under_way || free;) {
         struct iocb *batch[DEPTH_MAX];
         unsigned n = 0;
 
-        for (; now() - from < length && n < free; n++) {
+        for (; clock_ns(CLOCK_MONOTONIC) - from < length && n < free; n++) {
             batch[n] = (struct iocb *)(uintptr_t)events[n].obj;
             seed = seed * 6364136223846793005ull + 1;
             at = linear ? (at + 1) % places : (seed >> 33) % places;
@@ -78,6 +72,6 @@ int main(int argc, char **argv) {
         under_way -= free;
         done += free;
     }
-    printf("%lu %.0f\n", done, (now() - from) * 1e3);
+    printf("%lu %llu\n", done, (unsigned long long)(clock_ns(CLOCK_MONOTONIC) - from) / 1000);
     return 0;
 }

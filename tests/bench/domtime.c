@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "dom0_time.h"
 
 static void wait_for(double seconds) {
@@ -17,21 +18,15 @@ static void wait_for(double seconds) {
     nanosleep(&t, NULL);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
     dom0_time();
     wait_for(atof(argv[1]));
-    double from = now();
+    uint64_t from = clock_ns(CLOCK_MONOTONIC);
     uint64_t used = dom0_time();
     wait_for(atof(argv[2]));
     used = dom0_time() - used;
-    printf("%.0f\n", 1e-3 * (double)used / (now() - from));
+    printf("%.0f\n", 1e6 * (double)used / (double)(clock_ns(CLOCK_MONOTONIC) - from));
     return 0;
 }

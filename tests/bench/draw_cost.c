@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/bits.h"
 #include "rfb_diff.h"
 #include "rfb_encode.h"
@@ -23,18 +23,12 @@ static struct rfb_buf out;
 static struct draw draw;
 static double memcpy_ns;
 
-static double now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static double least(void (*run)(void)) {
     double best = 1e18;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        double from = now_ns();
+        uint64_t from = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         run();
-        double took = now_ns() - from;
+        double took = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - from);
         best = MIN(best, took);
     }
     return best;

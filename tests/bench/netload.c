@@ -21,9 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "dom0_time.h"
 
 enum { CHUNK = 1 << 16, DATAGRAM = 22, TRIES = 100, PATIENCE_MS = 300,
@@ -37,16 +37,10 @@ struct moment {
     uint64_t time, dom0; /* of dom0 without this program */
 };
 
-static uint64_t read_clock(clockid_t clock) {
-    struct timespec ts;
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static struct moment now(void) {
-    struct moment m = {.time = read_clock(CLOCK_MONOTONIC)};
+    struct moment m = {.time = clock_ns(CLOCK_MONOTONIC)};
     if (in_dom0)
-        m.dom0 = dom0_time() - read_clock(CLOCK_PROCESS_CPUTIME_ID);
+        m.dom0 = dom0_time() - clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     return m;
 }
 
@@ -174,7 +168,7 @@ static void do_urecv(const char *port) {
     uint64_t n = 0;
     struct moment first = {0}, last = {0};
     while (poll(&p, 1, n ? 1000 : 30000) > 0) {
-        for (; take(fd); last.time = read_clock(CLOCK_MONOTONIC), n++) {
+        for (; take(fd); last.time = clock_ns(CLOCK_MONOTONIC), n++) {
             if (n % SELDOM == 0) /* it takes a hypercall */
                 last = now();
             if (!n)

@@ -27,9 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "dom0_time.h"
 
 enum { PORT = 5010, CHUNK = 65536, PAYLOAD = 18 /* a frame of 64 bytes with its FCS */,
@@ -45,12 +45,6 @@ static void die(const char *what) {
 struct cost {
     uint64_t us, dom0, own, kernel, switches, events;
 };
-
-static uint64_t now_ns(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t first_number(const char *path, const char *line_start) {
     char line[4096];
@@ -82,8 +76,8 @@ static uint64_t events(void) {
 }
 
 static struct cost cost(const char *pid) {
-    struct cost c = {.us = now_ns(CLOCK_MONOTONIC) / 1000, .events = events(),
-                     .dom0 = dom0_time(), .own = now_ns(CLOCK_PROCESS_CPUTIME_ID)};
+    struct cost c = {.us = clock_ns(CLOCK_MONOTONIC) / 1000, .events = events(),
+                     .dom0 = dom0_time(), .own = clock_ns(CLOCK_PROCESS_CPUTIME_ID)};
     char path[300];
     snprintf(path, sizeof(path), "/proc/%s/task", pid);
     DIR *tasks = opendir(path);

@@ -34,32 +34,15 @@ scenario() {
     umount /bench
 }
 
-# Xen's own script wants more of stat than busybox has.
 attach_blkback() {
     losetup /dev/loop7 /bench/data.img
-    cat >$LAB_WORK/block <<'SCRIPT'
-#!/bin/sh
-[ $1 = add ] && xenstore-write $XENBUS_PATH/physical-device 7:7 $XENBUS_PATH/hotplug-status connected
-exit 0
-SCRIPT
-    chmod +x $LAB_WORK/block
-    xl block-attach guest "format=raw,vdev=xvdd,access=rw,script=$LAB_WORK/block,target=/dev/loop7" || fail "block-attach"
+    xl block-attach guest "$(blkback xvdd /dev/loop7)" || fail "block-attach"
     until_true 20 guest_run '[ -b /dev/xvdd ]' || fail "no disk of blkback"
 }
 
 boot() {
-    cat >guest.cfg <<CFG
-name = "guest"
-type = "pvh"
-memory = 256
-vcpus = 1
-tsc_mode = "native"
-kernel = "/lab/in/files/vmlinuz"
-ramdisk = "/lab/in/files/initrd"
-cmdline = "console=hvc0 quiet"
-device_model_override = "$DM"
-disk = [ $(hd xvdb /bench/data.img), $(hd xvdc $LAB_WORK/program.img) ]
-CFG
+    pv_cfg pvh "$(hd xvdb /bench/data.img)" "$(hd xvdc $LAB_WORK/program.img)"
+    echo 'tsc_mode = "native"' >>guest.cfg
     : >$SERIAL
     MARK=0
     guest_boot

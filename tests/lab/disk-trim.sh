@@ -3,8 +3,6 @@
 # TRIM by a guest's IDE and AHCI disks reaches images of each format: the storage is given back, what is beside it
 # stays, and qemu-img finds the images whole.
 
-disk_of() { echo "'format=$1,vdev=$2,access=rw,backendtype=qdisk,target=$3'"; }
-
 scenario() {
     one_controller ide
     one_controller ahci

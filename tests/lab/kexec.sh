@@ -69,10 +69,7 @@ disk() {
     blkback)
         loop=$(losetup -f)
         losetup $loop $3
-        printf '#!/bin/sh\n[ $1 = add ] && xenstore-write $XENBUS_PATH/physical-device 7:%x $XENBUS_PATH/hotplug-status connected\nexit 0\n' \
-            ${loop#/dev/loop} >$PWD/block-$2
-        chmod +x $PWD/block-$2
-        echo "'format=raw,vdev=$2,access=rw,script=$PWD/block-$2,target=$loop'"
+        echo "'$(blkback $2 $loop)'"
         ;;
     *) hd $2 $PWD/$3 ;;
     esac

@@ -16,6 +16,7 @@
 #   pv_cfg pv|pvh DISK...       guest.cfg of such a guest, 1 vCPU, 256 MiB; its console is at GUEST_TTY=console/tty
 #   hd VDEV FILE, cd_rom VDEV FILE         print an entry of disk = [ ]
 #   disk_of FORMAT VDEV FILE [ro]          the same for any format
+#   blkback VDEV /dev/loopN     the same, without quotes, of a disk that dom0's kernel serves
 #   direct_kernel [ARGS]        prints the lines that boot the kernel without a medium
 #   guest_create                xl create, with its serial port recorded in serial.log
 #   guest_boot                  the same, and waits for the guest's userspace
@@ -131,6 +132,18 @@ direct_kernel() {
 hd() { echo "'format=raw,vdev=$1,access=rw,backendtype=qdisk,target=$2'"; }
 disk_of() { echo "'format=$1,vdev=$2,access=${4:-rw},backendtype=qdisk,target=$3'"; }
 cd_rom() { echo "'format=raw,vdev=$1,access=ro,devtype=cdrom,target=$2'"; }
+
+# Xen's own script wants more of stat than busybox has.
+blkback() {
+    local script=$LAB_WORK/blkback-$1
+    cat >$script <<SCRIPT
+#!/bin/sh
+[ \$1 = add ] && xenstore-write \$XENBUS_PATH/physical-device $(printf 7:%x ${2#/dev/loop}) \$XENBUS_PATH/hotplug-status connected
+exit 0
+SCRIPT
+    chmod +x $script
+    echo "format=raw,vdev=$1,access=rw,script=$script,target=$2"
+}
 
 guest_iso() { medium guest.iso "${1-$EMULATED_ARGS}"; }
 guest_disk() { medium guest.img "${1-$EMULATED_ARGS}"; }

@@ -38,9 +38,7 @@ attach() {
     local disk="format=raw,vdev=xvdf,access=rw,backendtype=qdisk,target=$PWD/data.img"
     if [ $1 = blkback ]; then
         losetup /dev/loop7 data.img
-        printf '#!/bin/sh\n[ $1 = add ] && xenstore-write $XENBUS_PATH/physical-device 7:7 $XENBUS_PATH/hotplug-status connected\nexit 0\n' >$PWD/block
-        chmod +x $PWD/block
-        disk="format=raw,vdev=xvdf,access=rw,script=$PWD/block,target=/dev/loop7"
+        disk=$(blkback xvdf /dev/loop7)
     fi
     xl block-attach guest "$disk" || fail "$1: block-attach"
     until_true 20 guest_run '[ -b /dev/xvdf ]' || fail "$1: the guest has no xvdf"

@@ -12,8 +12,10 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -507,6 +509,131 @@ static void from_descriptor(void **unused) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* ---- threads and descriptors ---- */
+
+typedef int create_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+
+static unsigned asked_for;
+static bool no_threads;
+
+/* In the C library's place. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                   void *arg) {
+    void *found = dlsym(RTLD_NEXT, "pthread_create");
+    create_thread *real;
+    memcpy(&real, &found, sizeof(real));
+    asked_for++;
+    return no_threads ? EAGAIN : real(thread, attr, run, arg);
+}
+
+/* Ours that are of that kind. */
+static unsigned descriptors(const char *kind) {
+    unsigned n = 0;
+    char name[300], what[64];
+    DIR *all = opendir("/proc/self/fd");
+    for (struct dirent *one; (one = readdir(all));) {
+        snprintf(name, sizeof(name), "/proc/self/fd/%s", one->d_name);
+        ssize_t len = readlink(name, what, sizeof(what) - 1);
+        what[len > 0 ? len : 0] = 0;
+        n += strstr(what, kind) != NULL;
+    }
+    closedir(all);
+    return n;
+}
+
+/* One request of each kind, what was written last read again. */
+static void each_kind(struct block *block, uint8_t value) {
+    uint8_t out[8192], back[8192];
+    memset(out, value, sizeof(out));
+    assert_int_equal(write_at(block, 4096, out, sizeof(out)), 0);
+    assert_int_equal(request(block, BLOCK_FLUSH, 0, NULL, 0), 0);
+    assert_int_equal(request(block, BLOCK_DISCARD, 65536, &(struct iovec){NULL, 65536}, 1), 0);
+    assert_int_equal(read_at(block, 4096, back, sizeof(back)), 0);
+    assert_memory_equal(back, out, sizeof(out));
+    block_submit(block, &(struct block_req){.op = BLOCK_WRITE, .offset = 4096, .len = sizeof(out),
+                                            .iov = &(struct iovec){out, sizeof(out)}, .niov = 1,
+                                            .done = done, .owner = &(int){0}});
+    block_drain(block);
+}
+
+static void no_thread_to_be_had(void **unused) {
+    (void)unused;
+    struct block *block = open_image();
+    no_threads = true;
+    asked_for = 0;
+    each_kind(block, 0x5a);
+    no_threads = false;
+    unsigned then = asked_for;
+    each_kind(block, 0xa5);
+    block_put(block);
+    /* none was needed where the temporary files are in memory; else one is tried again */
+    assert_true(!then || asked_for > then);
+}
+
+static void no_descriptor_to_be_had(void **unused) {
+    (void)unused;
+    struct rlimit limit;
+    uint8_t buf[512];
+    struct block *block = open_image();
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (options.aio == IMAGE_AIO_BEST) /* the ring */
+        assert_int_equal(read_at(block, 512, buf, sizeof(buf)), 0);
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max});
+    each_kind(block, 0x5a);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    each_kind(block, 0xa5);
+    block_put(block);
+}
+
+/* A disk that is only read costs its ring. */
+static void descriptors_when_they_are_needed(void **unused) {
+    (void)unused;
+    uint8_t buf[512];
+    unsigned before = descriptors("eventfd");
+    struct block *block = open_image();
+    assert_int_equal(read_at(block, 512, buf, sizeof(buf)), 0);
+    if (descriptors("io_uring"))
+        assert_int_equal(descriptors("eventfd"), before);
+    each_kind(block, 0x5a);
+    block_put(block);
+    assert_int_equal(descriptors("eventfd"), before);
+}
+
+/* tmpfs waits for nothing: no thread is started for what is there. */
+static void in_memory(void **unused) {
+    (void)unused;
+    unlink(path);
+    snprintf(path, sizeof(path), "/dev/shm/hvm-dm-image-%d", (int)getpid());
+    make_file(SIZE);
+    struct block *block = open_image();
+    asked_for = 0;
+    each_kind(block, 0x5a);
+    block_put(block);
+    assert_int_equal(asked_for, 0);
+}
+
+/* A device's node is on a tmpfs, the device is not. Only where we may make one. */
+static void device_on_tmpfs(void **unused) {
+    (void)unused;
+    char command[256], device[128] = "";
+    snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", path);
+    FILE *out = popen(command, "r");
+    if (!out || fscanf(out, "%127s", device) != 1 || pclose(out))
+        skip();
+    char file[sizeof(path)];
+    memcpy(file, path, sizeof(file));
+    memcpy(path, device, sizeof(path));
+    struct block *block = open_image();
+    asked_for = 0;
+    each_kind(block, 0x5a);
+    block_put(block);
+    snprintf(command, sizeof(command), "losetup -d %s", device);
+    assert_int_equal(system(command), 0);
+    memcpy(path, file, sizeof(path));
+    assert_true(asked_for > 0);
+}
+
 /* ---- at rest ---- */
 
 static unsigned tasks(void) {
@@ -605,6 +732,8 @@ int main(void) {
         T(the_file_may_not_grow), T(put_inside_done), T(missing),
         T(empty), T(directory), T(pipe_file), T(character_device), T(other_format), T(protocol),
         T(from_descriptor), T(all_kinds_at_once), T(comes_to_rest), T(comes_to_rest_on_tmpfs),
+        T(no_thread_to_be_had), T(no_descriptor_to_be_had), T(descriptors_when_they_are_needed),
+        T(in_memory), T(device_on_tmpfs),
     };
     if (!mkdtemp(dir))
         return 1;
