@@ -191,6 +191,14 @@ bool parse_netdev(struct parse *p, const char *origin, const char *text) {
     return true;
 }
 
+/* The card that came last has its place before those of -device, as one of the board's. */
+static void put_on_board(struct parse *p) {
+    unsigned last = p->config->device_count - 1, at = p->board_cards++;
+    struct config_device card = p->devices[last];
+    memmove(p->devices + at + 1, p->devices + at, (last - at) * sizeof(card));
+    p->devices[at] = card;
+}
+
 /* -nic TYPE,model=M,mac=A,...: a netdev and a card on it. */
 static bool parse_nic(struct parse *p, const char *origin, const char *text) {
     const struct opts *o = opts_parse(p, origin, text, "type", NULL);
@@ -205,7 +213,19 @@ static bool parse_nic(struct parse *p, const char *origin, const char *text) {
     }
     const char *device = arena_printf(p->arena, "%s,netdev=nic%u%s%s", model ? model : "e1000",
                                       p->config->netdev_count, mac ? ",mac=" : "", mac ? mac : "");
-    return parse_netdev(p, origin, netdev) && parse_device(p, origin, device);
+    if (!parse_netdev(p, origin, netdev) || !parse_device(p, origin, device))
+        return false;
+    put_on_board(p);
+    return true;
+}
+
+/* What QEMU's PC has where no option speaks of networks, for who drives it by qtest as they do
+ * QEMU. */
+static bool default_card(struct parse *p) {
+    struct config *c = p->config;
+    c->default_net = c->accel == ACCEL_QTEST && c->machine == MACHINE_PC && !c->nodefaults &&
+                     !c->net_none && !c->netdev_count;
+    return !c->default_net || parse_nic(p, "-nic", "user");
 }
 
 /* -net is the older form of the same, and joins by hubs what it names: only none of it. */
@@ -307,6 +327,8 @@ bool config_device(const struct opts *opts, struct config_device *device, char *
 }
 
 bool resolve_devices(struct parse *p) {
+    if (!default_card(p))
+        return false;
     for (unsigned i = 0; i < p->config->device_count; i++)
         if (!resolve_device(p, &p->devices[i]))
             return false;

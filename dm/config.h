@@ -231,6 +231,7 @@ struct config {
     const struct config_netdev *netdevs;
     unsigned netdev_count;
     bool net_none; /* -net none, -nic none */
+    bool default_net; /* nobody has said that there shall be a card */
     const struct config_global *globals;
     unsigned global_count;
 

@@ -88,6 +88,7 @@ static void print_basics(const struct printer *out, const struct config *c) {
     say_flag(out, "nographic", c->nographic);
     say_flag(out, "usb", c->usb);
     say_flag(out, "net-none", c->net_none);
+    say_flag(out, "default-net", c->default_net);
     say_flag(out, "boot-menu", c->boot_menu);
     say_text(out, "boot-order", c->boot_order);
     say_text(out, "boot-once", c->boot_once);

@@ -430,9 +430,22 @@ static bool draw_device(struct board *b, const struct config_device *device) {
     return false;
 }
 
+/* That of -vga, or what a PC has that a qtest client asks for without -nodefaults. */
+static bool draw_board_vga(struct board *b) {
+    const struct config *config = b->machine->config;
+    bool vga = *config->vga ? strcmp(config->vga, "none") != 0 : !config->nodefaults;
+    for (unsigned i = 0; i < config->device_count; i++)
+        vga &= config->devices[i].kind != DEVICE_VGA;
+    if (!vga)
+        return true;
+    return strcmp(config->vga, "cirrus") ? draw_stdvga(b, NULL) : draw_cirrus(b, NULL);
+}
+
 static bool draw_devices(struct board *b) {
     const struct config *config = b->machine->config;
     if (config->usb && !usb_add_builtin(b))
+        return false;
+    if (!draw_board_vga(b))
         return false;
     for (unsigned i = 0; i < config->device_count; i++)
         if (!draw_device(b, &config->devices[i]))
@@ -440,11 +453,7 @@ static bool draw_devices(struct board *b) {
     for (unsigned i = 0; i < config->usbdevice_count; i++)
         if (!usb_add_named(b, config->usbdevices[i]))
             return false;
-    /* A PC that a qtest client asks for without -nodefaults has a standard VGA. */
-    bool vga = *config->vga ? strcmp(config->vga, "none") != 0 : !config->nodefaults;
-    if (!vga || b->machine->display)
-        return true;
-    return strcmp(config->vga, "cirrus") ? draw_stdvga(b, NULL) : draw_cirrus(b, NULL);
+    return true;
 }
 
 static bool draw(struct board *b) {

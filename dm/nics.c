@@ -122,6 +122,10 @@ static bool find_cable(struct board *b, const struct config_device *device,
         *netdev = open_netdev(b, device->netdev);
     else if (!*netdev)
         board_refuse(b, "%s: there is no netdev \"%s\"", device->opts->origin, id);
+    if (!*netdev && device->netdev && b->machine->config->default_net) {
+        log_warn("%s; the card that a PC has by default leads nowhere", b->why);
+        return true;
+    }
     if (*netdev && (*netdev)->nic)
         return board_refuse(b, "%s %s: netdev \"%s\" has a card already", device->opts->origin,
                             device->opts->text, (*netdev)->id);

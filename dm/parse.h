@@ -32,6 +32,7 @@ struct parse {
     struct config_netdev *netdevs;
     struct config_global *globals;
     unsigned compat_monitors;
+    unsigned board_cards; /* of -nic, the first of the devices */
     bool literal;  /* libxl's own line: doubled commas are two */
     bool accel_said;
     char *why;

@@ -39,6 +39,7 @@ struct tap {
     unsigned segment;
     const uint8_t *rest;
     size_t left;
+    struct tap_ring ring;
     struct tap_batch batch;
     struct loop_task more;
     /* what the NIC had no room for; in front of it goes what it had room for, but not at once */
@@ -295,8 +296,8 @@ static void tap_close(struct net *net) {
     loop_cancel(tap->loop, &tap->gone);
     flush(tap);
     loop_remove(tap->loop, &tap->fd);
-    tap_queue_free(&tap->queue);
     tap_batch_free(&tap->batch);
+    tap_ring_free(&tap->ring);
     tap->left = tap->join.segments = tap->queue.count = 0;
     close(tap->fd.fd);
     tap->fd.fd = -1;
@@ -380,7 +381,8 @@ struct net *net_tap_open(struct loop *loop, const char *id, const char *ifname, 
     tap->fd.arg = tap;
     /* dom0 takes or drops each frame at once; a bound would be for what lies in its own queues */
     int unlimited = INT_MAX;
-    tap->queue.fd = tap->batch.fd = fd;
+    tap->ring.fd = fd;
+    tap->queue.ring = tap->batch.ring = &tap->ring;
     tap->queue.unlimited = !ioctl(fd, TUNSETSNDBUF, &unlimited);
     tap->more = (struct loop_task){.run = more_frames, .arg = tap};
     tap->flush = (struct loop_task){.run = flush_task, .arg = tap};

@@ -10,7 +10,6 @@
 
 /* A frame of the greatest length with the tap's header; each begins at a page. */
 enum { PAGE = 4096, STRIDE = (NET_FRAME_MAX + PAGE) / PAGE * PAGE };
-#define CALL_OFF UINT64_MAX
 
 /* ---- how many there may be ---- */
 
@@ -40,81 +39,46 @@ static unsigned wanted(const struct tap_batch *b) {
 
 /* ---- all at once ---- */
 
-/* Requests can be called off by descriptor since Linux 5.19, which brought this operation, too. */
-static bool can_call_off(struct io_uring *ring) {
-    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-    bool can = probe && io_uring_opcode_supported(probe, IORING_OP_SOCKET);
-    io_uring_free_probe(probe);
-    return can;
-}
+struct reading {
+    struct tap_batch *b;
+    int err;
+};
 
-static bool has_ring(struct tap_batch *b) {
-    if (!b->tried && !io_uring_queue_init(2 * TAP_BATCH_FRAMES, &b->ring, 0)) {
-        b->has_ring = true;
-        if (can_call_off(&b->ring))
-            b->bytes = mem_new((size_t)TAP_BATCH_FRAMES * STRIDE);
-        else
-            tap_batch_free(b);
+static void was_read(void *arg, unsigned which, int got) {
+    struct reading *r = arg;
+    struct tap_batch *b = r->b;
+    if (got > 0) {
+        b->len[b->count] = (uint32_t)got;
+        b->order[b->count++] = (uint16_t)which;
+        tap_batch_note(b, (size_t)got);
+    } else if (got < 0 && got != -ECANCELED && got != -EAGAIN) {
+        r->err = -got;
     }
-    b->tried = true;
-    return b->has_ring;
 }
 
-static void ask(struct tap_batch *b, unsigned n) {
-    struct io_uring_sqe *sqe;
-    for (unsigned i = 0; i < n; i++) {
-        sqe = io_uring_get_sqe(&b->ring);
-        io_uring_prep_read(sqe, b->fd, b->bytes + (size_t)i * STRIDE, STRIDE, 0);
-        io_uring_sqe_set_data64(sqe, i);
-    }
-    sqe = io_uring_get_sqe(&b->ring);
-    io_uring_prep_cancel_fd(sqe, b->fd, IORING_ASYNC_CANCEL_ALL);
-    io_uring_sqe_set_data64(sqe, CALL_OFF);
-}
-
-/* Frames are in the order of their answers. Returns how many answers there were. */
-static unsigned reap(struct tap_batch *b, int *err) {
-    struct io_uring_cqe *cqe = NULL;
-    unsigned n = 0;
-    for (; !io_uring_peek_cqe(&b->ring, &cqe) && cqe; n++) {
-        uint64_t which = io_uring_cqe_get_data64(cqe);
-        int got = cqe->res;
-        io_uring_cqe_seen(&b->ring, cqe);
-        if (which == CALL_OFF)
-            continue;
-        if (got > 0) {
-            b->len[b->count] = (uint32_t)got;
-            b->order[b->count++] = (uint16_t)which;
-            tap_batch_note(b, (size_t)got);
-        } else if (got < 0 && got != -ECANCELED && got != -EAGAIN) {
-            *err = -got;
-        }
-    }
-    return n;
-}
-
-static void read_many(struct tap_batch *b, unsigned n, int *err) {
-    ask(b, n);
-    for (unsigned answers = 0; answers < n + 1;) {
-        int did = io_uring_submit_and_wait(&b->ring, n + 1 - answers);
-        if (did < 0 && did != -EINTR) { /* the frames that were read go with it */
-            tap_batch_free(b);
-            return;
-        }
-        answers += reap(b, err);
+/* Returns why the tap can't be read, or 0. */
+static int read_many(struct tap_batch *b, unsigned n) {
+    struct reading r = {.b = b};
+    if (!b->bytes)
+        b->bytes = mem_new((size_t)TAP_BATCH_FRAMES * STRIDE);
+    b->next = b->count = 0;
+    for (unsigned i = 0; i < n; i++)
+        tap_ring_read(b->ring, i, b->bytes + (size_t)i * STRIDE, STRIDE);
+    if (!tap_ring_run(b->ring, was_read, &r)) {
+        b->count = 0; /* the last may be half there */
+        return 0;
     }
     b->over = b->count < n;
     if (b->over)
         series_ends(b);
+    return r.err;
 }
 
 const uint8_t *tap_batch_next(struct tap_batch *b, size_t *len, bool *over, int *err) {
     unsigned n;
     *err = 0;
-    if (!tap_batch_has(b) && !b->over && (n = wanted(b)) && has_ring(b)) {
-        b->next = b->count = 0;
-        read_many(b, n, err);
-    }
+    if (!tap_batch_has(b) && !b->over && (n = wanted(b)) && tap_ring_can_read(b->ring))
+        *err = read_many(b, n);
     *over = !tap_batch_has(b) && b->over;
     if (*over)
         b->over = false;
@@ -126,10 +90,7 @@ const uint8_t *tap_batch_next(struct tap_batch *b, size_t *len, bool *over, int 
 }
 
 void tap_batch_free(struct tap_batch *b) {
-    if (b->has_ring)
-        io_uring_queue_exit(&b->ring);
     mem_free(b->bytes);
     b->bytes = NULL;
-    b->has_ring = false;
     b->next = b->count = 0;
 }

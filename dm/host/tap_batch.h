@@ -8,16 +8,17 @@
 #ifndef HOST_TAP_BATCH_H
 #define HOST_TAP_BATCH_H
 
-#include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "tap_ring.h"
 
 enum { TAP_BATCH_FRAMES = 16, TAP_BATCH_LEAST = 4, TAP_BATCH_SHORT = 2048 };
 
 /* All zeros but the first: one that has nothing. */
 struct tap_batch {
-    int fd; /* doesn't block */
+    struct tap_ring *ring;
     /* of this series of frames, which ends when the tap has none, and those before */
     unsigned series, last, before;
     bool has_long;
@@ -26,8 +27,6 @@ struct tap_batch {
     bool over; /* nor had the tap more */
     uint16_t order[TAP_BATCH_FRAMES];
     uint32_t len[TAP_BATCH_FRAMES];
-    bool tried, has_ring;
-    struct io_uring ring;
     uint8_t *bytes; /* of which a page is touched for each short frame */
 };
 

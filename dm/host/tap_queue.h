@@ -8,24 +8,23 @@
 #ifndef HOST_TAP_QUEUE_H
 #define HOST_TAP_QUEUE_H
 
-#include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
-enum { TAP_QUEUE_FRAMES = 64, TAP_QUEUE_LONGEST = 2048, TAP_QUEUE_BYTES = 65536 };
+#include "tap_ring.h"
+
+enum { TAP_QUEUE_FRAMES = TAP_RING_CALLS, TAP_QUEUE_LONGEST = 2048, TAP_QUEUE_BYTES = 65536 };
 
 /* All zeros but the first two: an empty one. */
 struct tap_queue {
-    int fd; /* doesn't block */
-    bool unlimited; /* nor is it ever without room */
+    struct tap_ring *ring;
+    bool unlimited; /* the tap is never without room */
     unsigned count;
     uint32_t used;
     uint32_t begin[TAP_QUEUE_FRAMES];
     uint16_t len[TAP_QUEUE_FRAMES];
-    bool tried, has_ring; /* the ring is made when it is first of use */
-    struct io_uring ring;
     uint8_t bytes[TAP_QUEUE_BYTES];
 };
 
@@ -37,7 +36,5 @@ bool tap_queue_add(struct tap_queue *q, const struct iovec *iov, unsigned n);
  * counted. False: it has no room now for what is left.
  */
 bool tap_queue_flush(struct tap_queue *q, uint64_t *dropped);
-
-void tap_queue_free(struct tap_queue *q);
 
 #endif

@@ -9,7 +9,11 @@ scenario() {
     local n model
     cp /lab/in/files/nicload /tmp/nicload
     for name in ${BENCH_DMS:-qemu hvm-dm}; do
-        [ $name = qemu ] && DM=/usr/libexec/xen-qemu-system-i386 || DM=/usr/libexec/hvm-dm
+        case $name in
+        qemu) DM=/usr/libexec/xen-qemu-system-i386 ;;
+        hvm-dm) DM=/usr/libexec/hvm-dm ;;
+        *) DM=/tmp/$name && cp /lab/in/files/$name $DM && chmod +x $DM ;;
+        esac
         : >$SERIAL
         MARK=0
         n=0

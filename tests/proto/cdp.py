@@ -33,6 +33,7 @@ class WebSocket:
 
     def __init__(self, host, port, path):
         self.sock = socket.create_connection((host, port), TIMEOUT)
+        self.stream = self.sock.makefile('rb')
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall(('GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\n'
                            'Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n'
@@ -44,12 +45,9 @@ class WebSocket:
             raise BrowserError(answer.decode(errors='replace'))
 
     def take(self, n):
-        data = b''
-        while len(data) < n:
-            more = self.sock.recv(n - len(data))
-            if not more:
-                raise BrowserError('the browser hung up')
-            data += more
+        data = self.stream.read(n)
+        if len(data) < n:
+            raise BrowserError('the browser hung up')
         return data
 
     def send(self, text):

@@ -31,6 +31,7 @@ class NetCard:
                             '-netdev', 'stream,id=net0,server=off,addr.type=unix,addr.path=' + path, *extra])
         self.cable, _ = listener.accept()
         self.cable.settimeout(5)
+        self.arriving = self.cable.makefile('rb')
         listener.close()
         os.unlink(path)
         for n, bar in enumerate(bars):
@@ -38,6 +39,7 @@ class NetCard:
         self.q.config_write(SLOT << 3, 0x04, 7, 2)
 
     def close(self):
+        self.arriving.close()
         self.cable.close()
         self.q.close()
         os.rmdir(self.directory)
@@ -47,12 +49,9 @@ class NetCard:
 
     def receive(self):
         def exactly(n):
-            got = b''
-            while len(got) < n:
-                part = self.cable.recv(n - len(got))
-                if not part:
-                    raise AssertionError('the cable is closed')
-                got += part
+            got = self.arriving.read(n)
+            if len(got) < n:
+                raise AssertionError('the cable is closed')
             return got
         return exactly(struct.unpack('>I', exactly(4))[0])
 

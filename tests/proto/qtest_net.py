@@ -295,6 +295,36 @@ def test_queues(dm):
         raise AssertionError('%s %s was taken' % (card, netdev))
 
 
+def test_default(dm):
+    """The card that a PC has by default is on a user-mode network; without libslirp it leads nowhere. Cards of -nic
+    come first."""
+    def network(*args):
+        with Qtest(dm, args) as q:
+            found = [q.config_read(slot << 3, 0) for slot in range(3, 6)]
+            return found, q.qmp('human-monitor-command', **{'command-line': 'info network'})
+
+    cards, info = network()
+    expect(cards, [0x100e8086, 0xffffffff, 0xffffffff], 'the default card')
+    expect('nic0: open, link up' in info, True, info)
+    expect(network('-device', 'rtl8139', '-nic', 'user')[0], [0x100e8086, 0x813910ec, 0xffffffff], 'the order')
+    with tempfile.TemporaryDirectory() as directory:
+        with open(os.path.join(directory, 'libslirp.so.0'), 'wb'):
+            pass
+        os.environ['LD_LIBRARY_PATH'] = directory
+        try:
+            cards, info = network()
+            expect(cards[0], 0x100e8086, 'the default card without libslirp')
+            expect('nic0: open' in info, False, info)
+            try:
+                network('-nic', 'user')
+            except QtestError as error:
+                expect('libslirp' in str(error), True, str(error))
+            else:
+                raise AssertionError('-nic user without libslirp was taken')
+        finally:
+            del os.environ['LD_LIBRARY_PATH']
+
+
 def run(dm, function):
     seen = []
     card = Card(dm)
@@ -322,6 +352,7 @@ def main():
     failed = 0
     tests = [(name, lambda f=f: both(options.dm, f)) for name, f in TESTS]
     tests.append(('plug', lambda: test_plug(options.dm)))
+    tests.append(('default', lambda: test_default(options.dm)))
     tests.append(('queues', lambda: test_queues(options.dm)))
     tests.append(('roms', lambda: test_roms(options.dm)))
     for name, function in tests:

@@ -351,6 +351,38 @@ def test_pci_scan(q, seen):
     expect(seen['01.0 header'], 0x80, 'the ISA bridge has more functions')
 
 
+def who_is_there(q, seen):
+    """By slot, what QEMU's PC has unless it is told otherwise; what each is like, other tests say."""
+    for slot in range(2, 32):
+        vendor = q.config_read(slot << 3, 0)
+        if vendor != 0xffffffff:
+            seen['slot %d' % slot] = '%08x class %06x' % (vendor, q.config_read(slot << 3, 8) >> 8)
+
+
+def add_default_test(name, *args):
+    TESTS.append(('default_' + name, args, who_is_there))
+
+
+add_default_test('none_named')
+add_default_test('card_none', '-nic', 'none')
+add_default_test('net_none', '-net', 'none')
+add_default_test('vga_none', '-vga', 'none')
+add_default_test('card_beside', '-device', 'rtl8139', '-device', 'virtio-net-pci')
+add_default_test('vga_device', '-device', 'rtl8139', '-device', 'VGA')
+add_default_test('netdev', '-netdev', 'stream,id=n,server=on,addr.type=unix,addr.path=DIRECTORY/n')
+
+@test()
+def test_default_card(q, seen):
+    """The card that a PC has by default: its address, and that its cable is in."""
+    memory, registers = 0xfebc0000, 0x5400
+    expect(q.config_read(3 << 3, 0), 0x100e8086, 'an 82540EM')
+    q.config_write(3 << 3, 0x10, memory)
+    q.config_write(3 << 3, 4, 6, 2)
+    seen['RAL, RAH'] = q.memread(memory + registers, 4) + q.memread(memory + registers + 4, 4)
+    expect(seen['RAL, RAH'][:6], bytes.fromhex('525400123456'), 'its address')
+    seen['STATUS.LU'] = q.readl(memory + 8) & 2
+
+
 @test()
 def test_pci_mechanism(q, seen):
     """82441FX, 3.1: CONFADD is a doubleword register, CONFDATA is bytes of it."""
@@ -614,7 +646,7 @@ def make_images(directory):
         setup[0x211] = 1
         setup[0x22c:0x230] = struct.pack('<I', 0x37ffffff)
         f.write(setup + bytes(4096))
-    return {'DISK': disk, 'ISO': iso, 'KERNEL': kernel}
+    return {'DISK': disk, 'ISO': iso, 'KERNEL': kernel, 'DIRECTORY': directory}
 
 
 def make_geometry(path):

@@ -637,11 +637,13 @@ static bool queue_number(struct tap_queue *q, unsigned n) {
 static void test_queue_at_once(void **arg) {
     (void)arg;
     static struct tap_queue q;
+    struct tap_ring ring = {0};
     int fd[2];
     uint64_t dropped = 0;
     uint8_t f[200];
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fd), 0);
-    q = (struct tap_queue){.fd = fd[0], .unlimited = true};
+    ring.fd = fd[0];
+    q = (struct tap_queue){.ring = &ring, .unlimited = true};
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 8; i++)
             assert_true(queue_number(&q, i));
@@ -657,7 +659,7 @@ static void test_queue_at_once(void **arg) {
     assert_true(queue_number(&q, 0) && queue_number(&q, 1));
     assert_true(tap_queue_flush(&q, &dropped)); /* nobody is there */
     assert_int_equal(dropped, 2);
-    tap_queue_free(&q);
+    tap_ring_free(&ring);
     close(fd[0]);
 }
 
@@ -665,12 +667,14 @@ static void test_queue_at_once(void **arg) {
 static void test_queue_full(void **arg) {
     (void)arg;
     static struct tap_queue q;
+    struct tap_ring ring = {0};
     int fd[2];
     unsigned sent = 0, next = 0;
     uint64_t dropped = 0;
     uint8_t f[200];
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fd), 0);
-    q = (struct tap_queue){.fd = fd[0]};
+    ring.fd = fd[0];
+    q = (struct tap_queue){.ring = &ring};
     while (tap_queue_flush(&q, &dropped))
         while (queue_number(&q, sent))
             sent++;

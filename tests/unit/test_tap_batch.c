@@ -16,6 +16,7 @@
 
 enum { LONG = 9000 };
 
+static struct tap_ring ring;
 static struct tap_batch batch;
 static int far;
 static uint32_t sent, taken;
@@ -26,7 +27,8 @@ static int setup(void **arg) {
     int fd[2], room = 1 << 20;
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fd), 0);
     setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-    batch = (struct tap_batch){.fd = fd[0]};
+    ring = (struct tap_ring){.fd = fd[0]};
+    batch = (struct tap_batch){.ring = &ring};
     far = fd[1];
     sent = taken = reads = 0;
     return 0;
@@ -35,7 +37,8 @@ static int setup(void **arg) {
 static int teardown(void **arg) {
     (void)arg;
     tap_batch_free(&batch);
-    close(batch.fd);
+    tap_ring_free(&ring);
+    close(ring.fd);
     close(far);
     return 0;
 }
@@ -65,7 +68,7 @@ static bool take(void) {
     const uint8_t *frame = tap_batch_next(&batch, &len, &over, &err);
     assert_int_equal(err, 0);
     if (!frame && !over) {
-        ssize_t got = read(batch.fd, f, sizeof(f));
+        ssize_t got = read(ring.fd, f, sizeof(f));
         len = got > 0 ? (size_t)got : 0;
         tap_batch_note(&batch, len);
         reads++;
@@ -93,7 +96,7 @@ static void test_expected(void **arg) {
     series(16);
     series(16);
     assert_int_equal(reads, 1); /* whether there are more */
-    assert_true(batch.has_ring);
+    assert_true(ring.reads);
     series(7);
     assert_int_equal(reads, 0); /* the call that wanted 16 has said so */
     series(7);
@@ -116,7 +119,7 @@ static void test_called_off(void **arg) {
     series(2);
     assert_int_equal(batch.last, 2);
     put(60);
-    assert_int_equal(recv(batch.fd, f, sizeof(f), 0), 60);
+    assert_int_equal(recv(ring.fd, f, sizeof(f), 0), 60);
 }
 
 /* Any number, with long ones between them, and readers that stop in between. */
@@ -157,12 +160,12 @@ static void test_error(void **arg) {
         series(16);
     size_t len;
     bool over;
-    int err, right = batch.fd;
-    batch.fd = -1;
+    int err, right = ring.fd;
+    ring.fd = -1;
     assert_null(tap_batch_next(&batch, &len, &over, &err));
     assert_true(over);
     assert_int_equal(err, EBADF);
-    batch.fd = right;
+    ring.fd = right;
 }
 
 int main(void) {
