@@ -128,6 +128,13 @@ static void display_has_changed(void *follower) {
     pace(vnc);
 }
 
+/* By a viewer or by anybody else: all who look see the answer as soon. */
+static void input_has_reached(void *follower) {
+    struct vnc *vnc = follower;
+    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
+    pace(vnc);
+}
+
 /* ---- the shared screen ---- */
 
 /* These tiles of a row of them have changed. */
@@ -478,7 +485,6 @@ static void send_event(void *arg, enum input_kind kind, unsigned code, int value
     struct input_event event = {.kind = kind, .code = (uint16_t)code, .value = value};
     if (vnc->input)
         input_send(vnc->input, &event);
-    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
 }
 
 static void on_key(void *arg, unsigned code, bool down) {
@@ -644,6 +650,8 @@ void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, c
         display->changed = display_has_changed;
         display->follower = vnc;
     }
+    if (input)
+        input_follow(input, input_has_reached, vnc);
     snprintf(vnc->name, sizeof(vnc->name), "%s", name);
     vnc->screen.name = vnc->name;
     vnc->screen.cursor = &vnc->pointer.cursor;
@@ -665,6 +673,8 @@ void vnc_detach(struct vnc *vnc) {
     forget_place(vnc, &vnc->web);
     if (vnc->display)
         vnc->display->changed = NULL;
+    if (vnc->input)
+        input_follow(vnc->input, NULL, NULL);
     vnc->display = NULL;
     vnc->input = NULL;
 }

@@ -6,7 +6,7 @@
 
 enum {
     BUSY_MS = 16,    /* between two looks, at least */
-    PROMPT_MS = 8,   /* and after what a viewer did */
+    PROMPT_MS = 8,   /* and after what somebody did */
     SOON_MS = 5,     /* in which a guest answers, or finishes what it began */
     SHARE = 4,       /* of the time that a change took it may stay unseen, up to a second, */
     REST_SHARE = 45, /* and of the time of rest beyond that, */

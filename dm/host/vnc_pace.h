@@ -4,7 +4,7 @@
  * they know of, and those of linear framebuffers have to be asked for, which costs the guest a
  * pause each time. Pure; times are in ns of any clock that only goes forward. One thread.
  *
- * A look comes at once, as such things go, after what a viewer does and what a device tells of.
+ * A look comes at once, as such things go, after what people do and what a device tells of.
  * Else a change is seen after a quarter of the time that it took to come, from the last change but
  * one: who has waited for two seconds waits for half a second more at most, of pictures that follow
  * each other every one is seen, and a cursor that blinks costs few looks.
@@ -17,12 +17,12 @@
 
 struct vnc_pace {
     uint64_t looked;     /* last */
-    uint64_t active;     /* when a change was last seen, or a viewer did something */
-    uint64_t gap;        /* from the change before to that one; none for what a viewer did */
+    uint64_t active;     /* when a change was last seen, or somebody did something */
+    uint64_t gap;        /* from the change before to that one; none for what somebody did */
     bool prompted, told; /* since the last look */
 };
 
-/* A viewer did something, which the guest may answer. */
+/* A viewer came, or input for the guest, from whomever, which it may answer. */
 void vnc_pace_prompt(struct vnc_pace *pace, uint64_t now);
 /* There is a change, as a device knows, or one that was not sent yet. */
 void vnc_pace_tell(struct vnc_pace *pace);
