@@ -324,6 +324,7 @@ static bool flush(struct client *c) {
 /* Looks at the screen and sends to those who wait. */
 static void frame(struct vnc *vnc) {
     bool any = false;
+    uint64_t from = loop_monotonic(NULL);
     vnc->due = 0;
     for (unsigned i = 0; i < vnc->client_count; i++)
         any |= waits(vnc->clients[i]);
@@ -338,6 +339,7 @@ static void frame(struct vnc *vnc) {
         if (c->rfb.out.failed || !flush(c))
             drop(c); /* the last one takes its place; it had its turn */
     }
+    vnc_pace_took(&vnc->pace, loop_monotonic(NULL) - from);
     pace(vnc);
 }
 
