@@ -7,8 +7,8 @@
 enum {
     BUSY_MS = 16,    /* between two looks, at least */
     PROMPT_MS = 8,   /* and after what somebody did */
-    TIMES = 5,       /* of what a look takes are between it and the next, */
-    TIMES_MS = 200,  /* up to this: the host itself may have been busy */
+    TIMES = 5,       /* of the CPU time of a look are between it and the next, */
+    TIMES_MS = 100,  /* up to this */
     SOON_MS = 5,     /* in which a guest answers, or finishes what it began */
     SHARE = 4,       /* of the time that a change took it may stay unseen, up to a second, */
     REST_SHARE = 45, /* and of the time of rest beyond that, */

@@ -9,9 +9,9 @@
  * one: who has waited for two seconds waits for half a second more at most, of pictures that follow
  * each other every one is seen, and a cursor that blinks costs few looks.
  *
- * Looks, with the updates made of them, have a fifth of the time at most, however much there is to
- * see: the rest is the guest's, which pauses for each look and faults on each page that it writes
- * after it. Only what people do is answered before that.
+ * Looks, with the updates made of them, have a fifth of the CPU at most, as long as ten of them a
+ * second have: the rest is the guest's, which pauses for each look and faults on each page that it
+ * writes after it. Only what people do is answered before that.
  */
 #ifndef HOST_VNC_PACE_H
 #define HOST_VNC_PACE_H
@@ -23,7 +23,7 @@ struct vnc_pace {
     uint64_t looked;     /* last */
     uint64_t active;     /* when a change was last seen, or somebody did something */
     uint64_t gap;        /* from the change before to that one; none for what somebody did */
-    uint64_t took;       /* the last look */
+    uint64_t took;       /* of the CPU, by the last look */
     bool prompted, told; /* since the last look */
 };
 
@@ -33,7 +33,7 @@ void vnc_pace_prompt(struct vnc_pace *pace, uint64_t now);
 void vnc_pace_tell(struct vnc_pace *pace);
 /* The screen was looked at; `changed`: there was something new, by itself. */
 void vnc_pace_looked(struct vnc_pace *pace, uint64_t now, bool changed);
-/* So long did it take, until all had what they are sent of it. */
+/* So much CPU time did it take, with all that is sent of it. */
 void vnc_pace_took(struct vnc_pace *pace, uint64_t ns);
 /* How long until the next look. blink_ms: the picture will change by itself so long after the last
  * one; 0: it won't. */
