@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/bits.h"
@@ -66,6 +67,7 @@ struct vnc {
     bool want_password;
     enum vnc_share share;
     char password[RFB_PASSWORD + 1], name[256];
+    int64_t expires; /* the password, see vnc_expire_password */
     struct display *display;
     struct input *input;
     struct client *clients[CLIENTS];
@@ -433,7 +435,8 @@ static bool make_room(struct vnc *vnc) {
 /* On a WebSocket TLS comes first; else RFB itself asks for it. */
 static bool start_client(struct client *c, bool web, const uint8_t challenge[RFB_CHALLENGE]) {
     struct vnc *vnc = c->vnc;
-    struct rfb_access access = {.password = vnc->want_password ? vnc->password : NULL};
+    const char *password = time(NULL) < vnc->expires ? vnc->password : "";
+    struct rfb_access access = {.password = vnc->want_password ? password : NULL};
     if (vnc->creds && !web)
         access.kind = tls_anonymous(vnc->creds) ? RFB_TLS_ANON : RFB_TLS_X509;
     rfb_open(&c->rfb, &vnc->user, &vnc->screen, &access, challenge);
@@ -620,6 +623,7 @@ struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, s
     }
     vnc->loop = loop;
     vnc->want_password = l->password;
+    vnc->expires = INT64_MAX;
     vnc->share = l->share;
     vnc->timer.fd = -1;
     vnc->user = (struct rfb_user){.key = on_key, .button = on_button, .move = on_move,
@@ -724,12 +728,23 @@ bool vnc_query_client(const struct vnc *vnc, unsigned n, struct vnc_peer *peer) 
     return false;
 }
 
-bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len) {
-    if (!vnc->want_password) {
+static bool wants_password(const struct vnc *vnc, char *why, size_t why_len) {
+    if (!vnc->want_password)
         snprintf(why, why_len, "VNC was started without password=on (vncpasswd in xl.cfg)");
+    return vnc->want_password;
+}
+
+bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len) {
+    if (!wants_password(vnc, why, why_len))
         return false;
-    }
     memset(vnc->password, 0, sizeof(vnc->password));
     strncpy(vnc->password, password, RFB_PASSWORD);
+    return true;
+}
+
+bool vnc_expire_password(struct vnc *vnc, int64_t when, char *why, size_t why_len) {
+    if (!wants_password(vnc, why, why_len))
+        return false;
+    vnc->expires = when;
     return true;
 }
