@@ -336,6 +336,14 @@ static bool vnc_password(void *arg, const char *password, char *why, size_t why_
     return false;
 }
 
+static bool vnc_expire(void *arg, int64_t when, char *why, size_t why_len) {
+    struct run *run = arg;
+    if (run->vnc)
+        return vnc_expire_password(run->vnc, when, why, why_len);
+    snprintf(why, why_len, "there is no VNC server (-vnc)");
+    return false;
+}
+
 static const struct qmp_ops qmp_ops = {
     .run = machine_cont, .pause = machine_pause, .reset = host_reset,
     .power_button = machine_power_button, .wakeup = machine_wakeup,
@@ -344,7 +352,7 @@ static const struct qmp_ops qmp_ops = {
     .netdev_add = nics_add_netdev, .netdev_del = nics_del_netdev, .is_card = nics_is_model,
     .plug_card = nics_plug, .eject_card = nics_ask_eject, .print_net = nics_print, .quit = quit,
     .save = save, .load = load, .dirty_log = dirty_log, .vnc = vnc_tell, .vnc_peer = vnc_peer,
-    .vnc_password = vnc_password,
+    .vnc_password = vnc_password, .vnc_expire = vnc_expire,
 };
 
 static bool qmp_up(struct run *run) {

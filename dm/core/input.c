@@ -12,6 +12,8 @@
 
 struct input {
     struct input_sink *head;
+    void (*reached)(void *follower);
+    void *follower;
 };
 
 struct input *input_new(void) {
@@ -93,12 +95,21 @@ void input_send(struct input *input, const struct input_event *event) {
     deliver(sink, event);
 }
 
+void input_follow(struct input *input, void (*reached)(void *follower), void *follower) {
+    input->reached = reached;
+    input->follower = follower;
+}
+
 void input_sync(struct input *input) {
+    bool any = false;
     for (struct input_sink *s = input->head; s; s = s->next) {
         if (s->touched && s->sync)
             s->sync(s->dev);
+        any |= s->touched;
         s->touched = false;
     }
+    if (any && input->reached)
+        input->reached(input->follower);
 }
 
 bool input_has_abs(const struct input *input) {

@@ -53,7 +53,11 @@ void input_remove(struct input *input, struct input_sink *sink);
 void input_enable(struct input *input, struct input_sink *sink, bool enabled);
 
 void input_send(struct input *input, const struct input_event *event);
+/* The end of a group that happened at once. */
 void input_sync(struct input *input);
+/* Who looks at the screen is told of each group that reached a sink, by whatever way it came: the
+ * guest may answer. There is one; NULL: nobody. */
+void input_follow(struct input *input, void (*reached)(void *follower), void *follower);
 
 /* True when an absolute pointer takes events now: viewers then send positions, not motion. */
 bool input_has_abs(const struct input *input);

@@ -61,7 +61,8 @@ enum rfb_access_kind {
 
 struct rfb_access {
     enum rfb_access_kind kind;
-    const char *password; /* NULL: everybody may come; "": none is set, so nobody */
+    const char *password; /* NULL: everybody may come; "": none is set or it has expired, so
+                           * nobody */
 };
 
 enum rfb_state {

@@ -60,7 +60,9 @@ static size_t got_version(struct rfb *rfb) {
     unsigned minor = (in[8] - '0') * 100u + (in[9] - '0') * 10u + (in[10] - '0');
     rfb->minor = minor == 7 ? 7 : minor >= 8 && minor < 800 ? 8 : 3; /* 889 is a 3 */
     uint8_t type = security_type(rfb);
-    const char *closed = rfb->want_password && !rfb->password[0] ? "no password is set yet" : NULL;
+    const char *closed = NULL;
+    if (rfb->want_password && !rfb->password[0])
+        closed = "no password is set, or it has expired";
     if (rfb->minor == 3 && type == SECURITY_VENCRYPT)
         closed = "TLS is asked for, which your viewer does not know";
     if (rfb->minor == 3) { /* the server decides */

@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/bits.h"
@@ -66,6 +67,7 @@ struct vnc {
     bool want_password;
     enum vnc_share share;
     char password[RFB_PASSWORD + 1], name[256];
+    int64_t expires; /* the password, see vnc_expire_password */
     struct display *display;
     struct input *input;
     struct client *clients[CLIENTS];
@@ -125,6 +127,13 @@ static void pace(struct vnc *vnc) {
 static void display_has_changed(void *follower) {
     struct vnc *vnc = follower;
     vnc_pace_tell(&vnc->pace);
+    pace(vnc);
+}
+
+/* By a viewer or by anybody else: all who look see the answer as soon. */
+static void input_has_reached(void *follower) {
+    struct vnc *vnc = follower;
+    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
     pace(vnc);
 }
 
@@ -314,9 +323,17 @@ static bool flush(struct client *c) {
     return true;
 }
 
+/* Not of the clock: who else has the CPU meanwhile is no reason to look less often. */
+static uint64_t cpu_time(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
 /* Looks at the screen and sends to those who wait. */
 static void frame(struct vnc *vnc) {
     bool any = false;
+    uint64_t from = cpu_time();
     vnc->due = 0;
     for (unsigned i = 0; i < vnc->client_count; i++)
         any |= waits(vnc->clients[i]);
@@ -331,6 +348,7 @@ static void frame(struct vnc *vnc) {
         if (c->rfb.out.failed || !flush(c))
             drop(c); /* the last one takes its place; it had its turn */
     }
+    vnc_pace_took(&vnc->pace, cpu_time() - from);
     pace(vnc);
 }
 
@@ -417,7 +435,8 @@ static bool make_room(struct vnc *vnc) {
 /* On a WebSocket TLS comes first; else RFB itself asks for it. */
 static bool start_client(struct client *c, bool web, const uint8_t challenge[RFB_CHALLENGE]) {
     struct vnc *vnc = c->vnc;
-    struct rfb_access access = {.password = vnc->want_password ? vnc->password : NULL};
+    const char *password = time(NULL) < vnc->expires ? vnc->password : "";
+    struct rfb_access access = {.password = vnc->want_password ? password : NULL};
     if (vnc->creds && !web)
         access.kind = tls_anonymous(vnc->creds) ? RFB_TLS_ANON : RFB_TLS_X509;
     rfb_open(&c->rfb, &vnc->user, &vnc->screen, &access, challenge);
@@ -478,7 +497,6 @@ static void send_event(void *arg, enum input_kind kind, unsigned code, int value
     struct input_event event = {.kind = kind, .code = (uint16_t)code, .value = value};
     if (vnc->input)
         input_send(vnc->input, &event);
-    vnc_pace_prompt(&vnc->pace, loop_monotonic(NULL));
 }
 
 static void on_key(void *arg, unsigned code, bool down) {
@@ -605,6 +623,7 @@ struct vnc *vnc_open(struct loop *loop, const struct vnc_listen *l, char *why, s
     }
     vnc->loop = loop;
     vnc->want_password = l->password;
+    vnc->expires = INT64_MAX;
     vnc->share = l->share;
     vnc->timer.fd = -1;
     vnc->user = (struct rfb_user){.key = on_key, .button = on_button, .move = on_move,
@@ -644,6 +663,8 @@ void vnc_attach(struct vnc *vnc, struct display *display, struct input *input, c
         display->changed = display_has_changed;
         display->follower = vnc;
     }
+    if (input)
+        input_follow(input, input_has_reached, vnc);
     snprintf(vnc->name, sizeof(vnc->name), "%s", name);
     vnc->screen.name = vnc->name;
     vnc->screen.cursor = &vnc->pointer.cursor;
@@ -665,6 +686,8 @@ void vnc_detach(struct vnc *vnc) {
     forget_place(vnc, &vnc->web);
     if (vnc->display)
         vnc->display->changed = NULL;
+    if (vnc->input)
+        input_follow(vnc->input, NULL, NULL);
     vnc->display = NULL;
     vnc->input = NULL;
 }
@@ -705,12 +728,23 @@ bool vnc_query_client(const struct vnc *vnc, unsigned n, struct vnc_peer *peer) 
     return false;
 }
 
-bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len) {
-    if (!vnc->want_password) {
+static bool wants_password(const struct vnc *vnc, char *why, size_t why_len) {
+    if (!vnc->want_password)
         snprintf(why, why_len, "VNC was started without password=on (vncpasswd in xl.cfg)");
+    return vnc->want_password;
+}
+
+bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len) {
+    if (!wants_password(vnc, why, why_len))
         return false;
-    }
     memset(vnc->password, 0, sizeof(vnc->password));
     strncpy(vnc->password, password, RFB_PASSWORD);
+    return true;
+}
+
+bool vnc_expire_password(struct vnc *vnc, int64_t when, char *why, size_t why_len) {
+    if (!wants_password(vnc, why, why_len))
+        return false;
+    vnc->expires = when;
     return true;
 }

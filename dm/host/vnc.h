@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct display;
 struct input;
@@ -66,5 +67,8 @@ void vnc_query(const struct vnc *vnc, struct vnc_info *info);
 bool vnc_query_client(const struct vnc *vnc, unsigned n, struct vnc_peer *peer); /* false: none */
 /* Only the first eight bytes count, says the protocol. False: `why` is a sentence. */
 bool vnc_set_password(struct vnc *vnc, const char *password, char *why, size_t why_len);
+/* Whichever password is set lets nobody in from then on, by the host's clock in s of the epoch;
+ * INT64_MAX: for ever good. Who is in stays. */
+bool vnc_expire_password(struct vnc *vnc, int64_t when, char *why, size_t why_len);
 
 #endif

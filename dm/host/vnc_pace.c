@@ -6,7 +6,9 @@
 
 enum {
     BUSY_MS = 16,    /* between two looks, at least */
-    PROMPT_MS = 8,   /* and after what a viewer did */
+    PROMPT_MS = 8,   /* and after what somebody did */
+    TIMES = 5,       /* of the CPU time of a look are between it and the next, */
+    TIMES_MS = 100,  /* up to this */
     SOON_MS = 5,     /* in which a guest answers, or finishes what it began */
     SHARE = 4,       /* of the time that a change took it may stay unseen, up to a second, */
     REST_SHARE = 45, /* and of the time of rest beyond that, */
@@ -34,19 +36,29 @@ void vnc_pace_looked(struct vnc_pace *pace, uint64_t now, bool changed) {
     pace->active = now;
 }
 
+void vnc_pace_took(struct vnc_pace *pace, uint64_t ns) {
+    pace->took = ns;
+}
+
+/* From one look to the next, if nobody does anything. */
+static uint64_t busy(const struct vnc_pace *pace) {
+    return MAX(BUSY_MS * NS_PER_MS, MIN(pace->took, TIMES_MS * NS_PER_MS / TIMES) * TIMES);
+}
+
 static uint64_t patience(const struct vnc_pace *pace, uint64_t now) {
     uint64_t quiet = now - pace->active + pace->gap;
     uint64_t wait = MIN(quiet / SHARE, NS_PER_SEC + quiet / REST_SHARE);
-    return MAX(BUSY_MS * NS_PER_MS, MIN(wait, REST_MS * NS_PER_MS));
+    return MIN(wait, REST_MS * NS_PER_MS);
 }
 
 uint64_t vnc_pace_next(const struct vnc_pace *pace, uint64_t now, unsigned blink_ms) {
     uint64_t since = now - pace->looked, wait = patience(pace, now);
     bool urgent = pace->prompted || pace->told;
     if (blink_ms)
-        wait = MIN(wait, MAX(blink_ms, (unsigned)BUSY_MS) * NS_PER_MS);
+        wait = MIN(wait, blink_ms * NS_PER_MS);
     if (pace->told)
-        wait = MIN(wait, BUSY_MS * NS_PER_MS);
+        wait = 0;
+    wait = MAX(wait, busy(pace));
     if (pace->prompted)
         wait = PROMPT_MS * NS_PER_MS;
     return MAX(wait - MIN(since, wait), (urgent ? SOON_MS : 1) * NS_PER_MS);

@@ -2,7 +2,11 @@
 /*
  * The VNC server: where it is, who looks, its password.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -85,12 +89,69 @@ static struct json_object *cmd_vnc_servers(struct call *call) {
     return list;
 }
 
-static struct json_object *cmd_vnc_password(struct call *call) {
+static struct json_object *set_password(struct call *call, const char *command) {
     const struct qmp_ops *ops = call->qmp->ops;
     char why[256] = "there is no VNC server";
     if (!ops->vnc_password ||
         !ops->vnc_password(call->qmp->arg, arg_text(call, "password"), why, sizeof(why)))
-        return call_fail(call, GENERIC_ERROR, "change-vnc-password: %s", why);
+        return call_fail(call, GENERIC_ERROR, "%s: %s", command, why);
+    return NULL;
+}
+
+static struct json_object *cmd_vnc_password(struct call *call) {
+    return set_password(call, "change-vnc-password");
+}
+
+/* Those two are for SPICE as well, which isn't here. */
+static bool is_vnc(struct call *call) {
+    const char *protocol = arg_text(call, "protocol");
+    if (!strcmp(protocol, "vnc"))
+        return true;
+    call_fail(call, GENERIC_ERROR, "protocol \"%.64s\": there is \"vnc\" only", protocol);
+    return false;
+}
+
+static struct json_object *cmd_set_password(struct call *call) {
+    const char *connected = arg_text(call, "connected");
+    if (!is_vnc(call))
+        return NULL;
+    if (connected && strcmp(connected, "keep"))
+        return call_fail(call, GENERIC_ERROR, "connected \"%.64s\": viewers that are in stay, "
+                         "\"keep\"", connected);
+    return set_password(call, "set_password");
+}
+
+/* "never", "now", "+30" (seconds from now), "1893456000" (of the epoch). */
+static bool parse_time(const char *text, int64_t *when) {
+    int64_t now = time(NULL);
+    bool from_now = *text == '+', never = !strcmp(text, "never");
+    char *end;
+    if (never || !strcmp(text, "now")) {
+        *when = never ? INT64_MAX : now;
+        return true;
+    }
+    text += from_now;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    long long seconds = strtoll(text, &end, 10);
+    if (errno || *end || (from_now && seconds > INT64_MAX - now))
+        return false;
+    *when = seconds + (from_now ? now : 0);
+    return true;
+}
+
+static struct json_object *cmd_expire_password(struct call *call) {
+    const struct qmp_ops *ops = call->qmp->ops;
+    char why[256] = "there is no VNC server";
+    int64_t when;
+    if (!is_vnc(call))
+        return NULL;
+    if (!parse_time(arg_text(call, "time"), &when))
+        return call_fail(call, GENERIC_ERROR, "expire_password: time is \"now\", \"never\", "
+                         "\"+SECONDS\" or seconds of the epoch");
+    if (!ops->vnc_expire || !ops->vnc_expire(call->qmp->arg, when, why, sizeof(why)))
+        return call_fail(call, GENERIC_ERROR, "expire_password: %s", why);
     return NULL;
 }
 
@@ -98,5 +159,7 @@ const struct command vnc_commands[] = {
     {"query-vnc", NULL, CMD_BARE, cmd_vnc},
     {"query-vnc-servers", NULL, CMD_BARE, cmd_vnc_servers},
     {"change-vnc-password", "password:s", CMD_BARE, cmd_vnc_password},
+    {"set_password", "protocol:s,password:s,?connected:s,?display:s", CMD_BARE, cmd_set_password},
+    {"expire_password", "protocol:s,time:s,?display:s", CMD_BARE, cmd_expire_password},
     {NULL, NULL, 0, NULL},
 };

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct block;
 struct config;
@@ -75,6 +76,8 @@ struct qmp_ops {
     /* The nth viewer, with room for its texts; false: there is none. */
     bool (*vnc_peer)(void *arg, unsigned n, struct qmp_vnc_at *at, char bytes[QMP_VNC_PEER]);
     bool (*vnc_password)(void *arg, const char *password, char *why, size_t why_len);
+    /* From when on it is good no more, in s of the epoch; INT64_MAX: never. */
+    bool (*vnc_expire)(void *arg, int64_t when, char *why, size_t why_len);
     /* The machine is paused; fd is an empty file. `live`: the image goes on on another host. */
     bool (*save)(void *arg, int fd, bool live, char *why, size_t why_len);
     bool (*load)(void *arg, int fd, char *why, size_t why_len);

@@ -19,16 +19,17 @@ SIZES = {8: 0, 16: 1, 32: 2, 64: 3}
 # of each specimen: its memory BARs as they are claimed, (base, size)
 MEMORY = {'e1000': [(0xe0000000, 0x20000)], 'rtl8139': [(0xe0000000, 0x100)],
           'virtio_net': [(0xe0000000, 0x1000), (0xe0004000, 0x4000)]}
-PORTS = 0xc000
+PORTS = {'i8042': [0x60, 0x64]}  # those that the specimen names, in order; else
+BARS = range(0xc000, 0xc100)
 RAM_DATA = 32
 
 
-def access(kind, bits, rest, memory):
+def access(kind, bits, rest, ports, memory):
     size = SIZES[bits]
     head = bytes([KINDS.index(kind) | size << 5])
     addr = int(rest[0], 0)
     if kind in ('in', 'out'):
-        where = bytes([addr - PORTS]) if addr - PORTS < 256 else None
+        where = bytes([ports.index(addr)]) if addr in ports else None
     else:
         where = next((bytes([i]) + struct.pack('<I', addr - base)[:3]
                       for i, (base, length) in enumerate(memory) if base <= addr < base + length), None)
@@ -47,11 +48,11 @@ def ram(addr, data):
     return out
 
 
-def line(text, memory):
+def line(text, ports, memory):
     word, *rest = text.split()
     found = re.fullmatch(r'(in|out|read|write)(8|16|32|64)', word)
     if found:
-        return access(found.group(1), int(found.group(2)), rest, memory)
+        return access(found.group(1), int(found.group(2)), rest, ports, memory)
     if word == 'ram':
         return ram(int(rest[0], 0), bytes.fromhex(rest[1]))
     if word == 'sleep':
@@ -65,7 +66,7 @@ def main():
     lines = [text.split('#')[0].split(' = ')[0].strip()
              for text in pathlib.Path(sys.argv[1]).read_text().splitlines()]
     specimen = next(text.split()[1] for text in lines if text.startswith('specimen '))
-    out = b''.join(line(text, MEMORY.get(specimen, [])) for text in lines
+    out = b''.join(line(text, PORTS.get(specimen, BARS), MEMORY.get(specimen, [])) for text in lines
                    if text and not text.startswith('specimen ') and text != 'bars')
     sys.stdout.buffer.write(out)
 

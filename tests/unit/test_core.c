@@ -243,6 +243,10 @@ static void person_sync(void *dev) {
     p->syncs++;
 }
 
+static void person_reached(void *arg) {
+    ++*(unsigned *)arg;
+}
+
 static void test_input(void **arg) {
     struct world *w = *arg;
     struct input *in = w->fx.input;
@@ -254,7 +258,11 @@ static void test_input(void **arg) {
                            .event = person_event, .sync = person_sync};
     const struct input_event key = {INPUT_KEY, 30, 1}, click = {INPUT_BUTTON, 0x110, 1};
     const struct input_event rel = {INPUT_REL, INPUT_X, 5}, abs = {INPUT_ABS, INPUT_X, 5};
+    unsigned reached = 0;
+    input_follow(in, person_reached, &reached);
     input_send(in, &key); /* nobody is there */
+    input_sync(in);
+    assert_int_equal(reached, 0);
     input_add(in, &k);
     input_add(in, &m);
     assert_false(input_has_abs(in));
@@ -265,6 +273,10 @@ static void test_input(void **arg) {
     assert_int_equal(kbd.events, 1);
     assert_int_equal(mouse.events, 2);
     assert_int_equal(mouse.syncs, 1);
+    assert_int_equal(reached, 1); /* once for all three */
+    input_sync(in);
+    assert_int_equal(reached, 1);
+    input_follow(in, NULL, NULL);
     input_add(in, &t);
     assert_true(input_has_abs(in));
     input_send(in, &abs);
@@ -273,6 +285,7 @@ static void test_input(void **arg) {
     assert_int_equal(tablet.events, 2);
     assert_int_equal(tablet.syncs, 1);
     assert_int_equal(mouse.syncs, 1); /* it had nothing */
+    assert_int_equal(reached, 1);     /* and nobody wants to know */
     input_enable(in, &m, false);
     input_enable(in, &m, true); /* the last enabled one */
     assert_false(input_has_abs(in));

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -129,6 +130,14 @@ static bool do_vnc_password(void *arg, const char *password, char *why, size_t w
     return strlen(password) <= 8;
 }
 
+static int64_t expires;
+
+static bool do_vnc_expire(void *arg, int64_t when, char *why, size_t why_len) {
+    (void)arg, (void)why, (void)why_len;
+    expires = when;
+    return true;
+}
+
 static bool do_save(void *arg, int fd, bool live, char *why, size_t why_len) {
     (void)why, (void)why_len;
     ((struct bench *)arg)->saved_live = live;
@@ -139,7 +148,7 @@ static const struct qmp_ops ops = {
     .run = do_run, .pause = do_pause, .reset = do_reset, .power_button = do_power_button,
     .wakeup = do_wakeup, .plug_cpu = do_plug_cpu, .cpu_online = do_cpu_online,
     .open_image = do_open_image, .quit = do_quit, .vnc = do_vnc, .vnc_peer = do_vnc_peer,
-    .vnc_password = do_vnc_password,
+    .vnc_password = do_vnc_password, .vnc_expire = do_vnc_expire,
     .save = do_save,
 };
 
@@ -595,6 +604,45 @@ static void test_post_config(void **state) {
     close(fd);
 }
 
+#define PASSWORD(args) "{\"execute\":\"set_password\",\"arguments\":{" args "}}"
+#define EXPIRE(args) "{\"execute\":\"expire_password\",\"arguments\":{" args "}}"
+
+static void test_vnc_password(void **state) {
+    struct bench *b = *state;
+    int fd = begin(b);
+    EXPECT(PASSWORD("\"protocol\":\"vnc\",\"password\":\"secret\",\"connected\":\"keep\""),
+           "{\"return\":{}}");
+    EXPECT_IN(PASSWORD("\"protocol\":\"vnc\",\"password\":\"a\",\"connected\":\"disconnect\""),
+              "keep");
+    EXPECT_IN(PASSWORD("\"protocol\":\"spice\",\"password\":\"secret\""), "spice");
+    EXPECT_IN(PASSWORD("\"protocol\":\"vnc\",\"password\":\"much too long\""), "too long");
+    static const struct {
+        const char *text;
+        bool from_now;
+        int64_t when;
+    } good[] = {{"now", true, 0}, {"+90", true, 90}, {"never", false, INT64_MAX},
+                {"1893456000", false, 1893456000}, {"9223372036854775807", false, INT64_MAX}};
+    static const char *const bad[] = {"", "later", "-1", "+", "+-1", "12x", "nowhere", "++1",
+                                      "+9223372036854775807", "99999999999999999999"};
+    char command[128];
+    for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
+        int64_t before = time(NULL);
+        snprintf(command, sizeof(command), EXPIRE("\"protocol\":\"vnc\",\"time\":\"%s\"") "\r\n",
+                 good[i].text);
+        assert_string_equal(say(b, fd, command), "{\"return\":{}}\r\n");
+        if (good[i].from_now)
+            assert_in_range(expires, before + good[i].when, time(NULL) + good[i].when);
+        else
+            assert_true(expires == good[i].when);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        snprintf(command, sizeof(command), EXPIRE("\"protocol\":\"vnc\",\"time\":\"%s\"") "\r\n", bad[i]);
+        assert_non_null(strstr(say(b, fd, command), "expire_password: time is"));
+    }
+    EXPECT_IN(EXPIRE("\"protocol\":\"spice\",\"time\":\"now\""), "spice");
+    close(fd);
+}
+
 static void test_cpus(void **state) {
     struct bench *b = *state;
     int fd = begin(b);
@@ -942,9 +990,8 @@ int main(void) {
         TEST(test_talk), TEST(test_arguments), TEST(test_malformed), TEST(test_long),
         TEST(test_escapes), TEST(test_clients), TEST(test_disconnect), TEST(test_bytewise),
         TEST(test_half_close), TEST(test_back_pressure), TEST(test_run_states), TEST(test_xentop),
-        TEST(test_io_throttle), TEST(test_resize),
-        TEST(test_post_config), TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_stray_fd),
-        TEST(test_save),
+        TEST(test_io_throttle), TEST(test_resize), TEST(test_post_config), TEST(test_vnc_password),
+        TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_stray_fd), TEST(test_save),
         TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
         TEST(test_connect_out), TEST(test_events_bounded), TEST(test_screendump),
         cmocka_unit_test(test_png),

@@ -40,7 +40,9 @@ static struct shared *shared;
 static pid_t server;
 static char path[64];
 static unsigned port;
-static int device[2]; /* a byte through it: the device tells of a change */
+enum { BY_DEVICE = 1, BY_MONITOR };
+
+static int device[2]; /* a byte through it: BY_DEVICE tells of a change, BY_MONITOR types a key */
 /* how the server is started; back to nothing by stop */
 static const struct tls_options *tls;
 static bool websocket;
@@ -110,12 +112,20 @@ static void on_event(void *dev, const struct input_event *event) {
 
 static struct display display = {.refresh = paint, .watched = watched, .cursor = pointer};
 
+/* What comes from elsewhere than viewers. */
 static void device_ready(void *arg, unsigned events) {
+    static const struct input_event key = {INPUT_KEY, KEY_A, 1};
+    struct input *input = arg;
     char byte;
-    (void)arg;
     (void)events;
-    if (read(device[0], &byte, 1) == 1)
+    if (read(device[0], &byte, 1) != 1)
+        return;
+    if (byte == BY_MONITOR) {
+        input_send(input, &key);
+        input_sync(input);
+    } else {
         display_changed(&display);
+    }
 }
 
 static void serve(int ready, const char *host, const char *password) {
@@ -123,7 +133,8 @@ static void serve(int ready, const char *host, const char *password) {
     struct input *input = input_new();
     struct input_sink sink = {.name = "test", .event = on_event, .leds = lights,
                               .kinds = 1 << INPUT_KEY | 1 << INPUT_BUTTON | 1 << INPUT_ABS};
-    struct loop_fd tells = {.fd = device[0], .ready = device_ready, .events = LOOP_READ};
+    struct loop_fd tells = {.fd = device[0], .ready = device_ready, .arg = input,
+                            .events = LOOP_READ};
     struct vnc_listen l = {.host = host, .path = host ? NULL : path, .port = 5990, .to_port = 6090,
                            .password = password, .tls = tls, .websocket = websocket && host,
                            .web_host = host, .share = share};
@@ -343,24 +354,34 @@ static void input_and_watching(void **state) {
     assert_int_equal(shared->refreshes, before); /* and nobody looks */
 }
 
-/* After two seconds of rest nobody looks for half a second, unless the device tells of a change. */
-static void told_by_the_device(void **state) {
+/* After two seconds of rest nobody looks for half a second, unless told. */
+static void look_when_told(char by) {
     enum { CHANGES = 12 };
     struct timespec from, to;
-    (void)state;
     start("127.0.0.1", NULL);
     rfbClient *c = connect_with("raw");
     usleep(2000000);
     clock_gettime(CLOCK_MONOTONIC, &from);
     for (unsigned i = 0; i < CHANGES; i++) {
         unsigned before = shared->refreshes;
-        assert_int_equal(write(device[1], "", 1), 1);
+        assert_int_equal(write(device[1], &by, 1), 1);
         for (unsigned n = 0; n < 2000 && shared->refreshes == before; n++)
             usleep(1000);
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
     assert_true(to.tv_sec - from.tv_sec < 3);
     disconnect(c);
+}
+
+static void told_by_the_device(void **state) {
+    (void)state;
+    look_when_told(BY_DEVICE);
+}
+
+/* As a key that send-key types: whoever looks sees the guest's answer as soon as to its own. */
+static void told_by_input_of_others(void **state) {
+    (void)state;
+    look_when_told(BY_MONITOR);
 }
 
 /* Takes updates until it is told of a pointer of that size. */
@@ -710,7 +731,8 @@ const char *__lsan_default_suppressions(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(raw_picture), T(hextile_picture), T(zrle_picture), T(tight_picture),
-        T(input_and_watching), T(told_by_the_device), T(pointer_of_the_viewer),
+        T(input_and_watching), T(told_by_the_device), T(told_by_input_of_others),
+        T(pointer_of_the_viewer),
         T(password_is_asked), T(wrong_password), T(unix_and_ipv6),
         T(browser_picture), T(browser_says_goodbye),
         T(tls_with_certificates), T(tls_with_password), T(tls_anonymous_ones),

@@ -128,6 +128,26 @@ static void what_a_device_tells_is_seen(void **state) {
     assert_int_equal(next_ms(), 3000);
 }
 
+/* A guest that draws all the time has four fifths of it for itself, and people don't wait. */
+static void looks_that_take_long(void **state) {
+    (void)state;
+    vnc_pace_took(&pace, 3 * NS_PER_MS);
+    assert_int_equal(next_ms(), 16); /* less than a fifth anyway */
+    vnc_pace_took(&pace, 6 * NS_PER_MS);
+    assert_int_equal(next_ms(), 30);
+    assert_in_range(looks_in(3000, 10, NULL), 99, 101);
+    assert_int_equal(vnc_pace_next(&pace, now, 1) / NS_PER_MS, 30);
+    vnc_pace_tell(&pace);
+    assert_int_equal(next_ms(), 30);
+    vnc_pace_prompt(&pace, now);
+    assert_int_equal(next_ms(), 8);
+    vnc_pace_looked(&pace, now, true);
+    vnc_pace_took(&pace, NS_PER_SEC); /* ten a second are seen of anything */
+    assert_int_equal(next_ms(), 100);
+    looks_in(100000, 0, NULL);
+    assert_int_equal(next_ms(), 3000); /* and at rest all is as ever */
+}
+
 static void blinks(void **state) {
     (void)state;
     looks_in(100000, 0, NULL);
@@ -142,6 +162,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(at_rest), T(what_is_slow_may_be_a_quarter_slower), T(pictures_are_seen_each),
         T(a_cursor_costs_few_looks), T(the_first_of_a_series), T(who_does_something_sees_it),
-        T(what_a_device_tells_is_seen), T(blinks)};
+        T(what_a_device_tells_is_seen), T(looks_that_take_long), T(blinks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
