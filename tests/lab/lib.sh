@@ -26,7 +26,8 @@
 #   guest_type TEXT             types a line into the serial port
 #   guest_run COMMAND [S]       runs a command in the guest's serial shell; prints its output; its
 #                               status is ours
-#   saved_and_restored          xl save, xl restore; nothing of the old domain is left, the shell answers
+#   saved_and_restored [CHECK]  xl save, xl restore; nothing of the old domain is left, CHECK holds before the guest
+#                               goes on, the shell answers
 #   shell_again [S]             waits for the shell of a guest that resumes; its drivers drop what was typed before
 #   qmp COMMAND [ARGUMENTS]     one QMP command with JSON arguments; prints the answer
 #   send_keys KEY...            presses and releases QEMU's key names; "shift-x" for chords
@@ -238,6 +239,7 @@ saved_and_restored() {
     timeout 200 xl restore -p $LAB_WORK/saved >restore.txt 2>&1 || { cat restore.txt >&3; fail "xl restore: exit $?"; }
     rm $LAB_WORK/saved
     record_serial
+    ${1:-true}
     xl unpause guest
     shell_again
 }

@@ -29,9 +29,7 @@ emulated() {
     works "before"
     screendump before
     at_work /dev/sda
-    saved_and_restored
-    screendump after
-    cmp $LAB_RESULTS/before.ppm $LAB_RESULTS/after.ppm || fail "the screen is another"
+    saved_and_restored same_screen
     works "after a restore"
     saved_and_goes_on
     works "after a save that lets it go on"
@@ -64,6 +62,11 @@ pv() {
     expect_gone $(domid) 60
 }
 
+same_screen() {
+    screendump after
+    cmp $LAB_RESULTS/before.ppm $LAB_RESULTS/after.ppm || fail "the screen is another"
+}
+
 net_up() {
     ETH=$(card)
     guest_run "ip link set $ETH up && ip addr add $GUEST/24 dev $ETH" || fail "the card does not come up"
@@ -78,7 +81,7 @@ unplugged() {
 
 # at_work DISK: writes all the time behind the data, and counts.
 at_work() {
-    guest_run "(n=0; while :; do dd if=/tmp/data of=$1 bs=64k seek=128 count=32 conv=notrunc,fsync 2>/dev/null || break; n=\$((n + 1)); echo \$n >/tmp/n; done) &" >/dev/null
+    guest_run "(n=0; while :; do dd if=/tmp/data of=$1 bs=64k seek=128 count=32 conv=notrunc,fsync 2>/dev/null || break; n=\$((n + 1)); echo \$n >/tmp/n; sleep 0.3; done) &" >/dev/null
     until_true 30 counts
     WAS=1
 }
