@@ -56,6 +56,13 @@ void board_remove(struct board *board, const void *dev);
 /* False, with the sentence in board->why. */
 bool board_refuse(struct board *board, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether something with that id can be plugged in while the guest runs; a function of the PCI bus
+ * has to be noticed by it. False with board->why. */
+bool board_may_plug(struct board *board, const char *id, bool function);
+
+/* What had that id is gone: the monitors are told. */
+void board_tell_gone(struct board *board, const char *id);
+
 /* A firmware image for as long as the board lives; false with board->why. */
 bool board_rom(struct board *board, const char *name, const uint8_t **bytes, uint32_t *len);
 

@@ -23,6 +23,7 @@
 #include "image.h"
 #include "kernel.h"
 #include "nics.h"
+#include "parse.h"
 #include "pc/acpi_gpe.h"
 #include "pc/cmos.h"
 #include "pc/i440fx.h"
@@ -152,6 +153,20 @@ bool board_refuse(struct board *b, const char *fmt, ...) {
     vsnprintf(b->why, b->why_len, fmt, ap);
     va_end(ap);
     return false;
+}
+
+bool board_may_plug(struct board *b, const char *id, bool function) {
+    if (*id && (usb_has(b, id) || nics_has(b, id)))
+        return board_refuse(b, "there is a device \"%s\" already", id);
+    if (function && !b->gpe)
+        return board_refuse(b, "without ACPI (acpi=0) the guest would not notice");
+    return b->machine->device_count < MACHINE_DEVICES ||
+           board_refuse(b, "the machine has %d devices already", MACHINE_DEVICES);
+}
+
+void board_tell_gone(struct board *b, const char *id) {
+    if (*id && b->machine->device_deleted)
+        b->machine->device_deleted(b->machine, id);
 }
 
 /* ---- memory and boot order, as firmware reads them ---- */
@@ -335,10 +350,7 @@ static bool monitor_side(struct board *b, const struct config_device *device, co
         val = config_global(b->machine->config, "VGA", key);
     if (!val)
         return true;
-    char *rest;
-    unsigned long n = strtoul(val, &rest, 10);
-    *pixels = (unsigned)n;
-    return (n && n <= STDVGA_SIDE && !*rest) ||
+    return (parse_unsigned(val, STDVGA_SIDE, pixels) && *pixels) ||
            board_refuse(b, "VGA.%s=%s: 1 to %u pixels were expected", key, val, STDVGA_SIDE);
 }
 

@@ -278,13 +278,11 @@ static struct nic *card_named(const struct nics *nics, const char *id) {
 }
 
 void nics_eject(struct board *b, struct pci_function *fn) {
-    struct machine *m = b->machine;
     struct nic *nic = card_at(b->nics, fn);
     pci_remove(fn);
     if (!nic)
         return;
-    if (*nic->id && m->device_deleted)
-        m->device_deleted(m, nic->id);
+    board_tell_gone(b, nic->id);
     board_remove(b, nic->dev);
     nic->model->ops->free(nic->dev);
     forget(b->nics, nic);
@@ -294,17 +292,8 @@ bool nics_is_model(const char *driver) {
     return find_model(driver) != NULL;
 }
 
-static bool can_plug(struct machine *m, const struct config_device *device, char *why,
-                     size_t why_len) {
-    if (!m->board->gpe)
-        snprintf(why, why_len, "device_add: without ACPI (acpi=0) no card can be plugged in");
-    else if (*device->id && card_named(m->board->nics, device->id))
-        snprintf(why, why_len, "device_add: there is a device \"%s\" already", device->id);
-    else if (m->device_count == MACHINE_DEVICES)
-        snprintf(why, why_len, "device_add: there are %d devices already", MACHINE_DEVICES);
-    else
-        return true;
-    return false;
+bool nics_has(const struct board *b, const char *id) {
+    return card_named(b->nics, id);
 }
 
 /* The board's own place for messages is gone after the start. */
@@ -317,8 +306,8 @@ static bool with_why(struct board *b, char *why, size_t why_len) {
 bool nics_plug(struct machine *m, const char *json, char *why, size_t why_len) {
     struct board *b = m->board;
     struct config *config = argv_parse_plugged("device_add", json, why, why_len);
-    bool ok = config && can_plug(m, &config->devices[0], why, why_len) &&
-              with_why(b, why, why_len) && nics_add(b, &config->devices[0]);
+    bool ok = config && with_why(b, why, why_len) &&
+              board_may_plug(b, config->devices[0].id, true) && nics_add(b, &config->devices[0]);
     if (!ok) {
         config_free(config);
         return false;

@@ -34,6 +34,7 @@ void nics_eject(struct board *board, struct pci_function *fn);
 bool nics_set_link(struct machine *machine, const char *name, bool up, char *why, size_t why_len);
 bool nics_add_netdev(struct machine *machine, const char *json, char *why, size_t why_len);
 bool nics_del_netdev(struct machine *machine, const char *id, char *why, size_t why_len);
+bool nics_has(const struct board *board, const char *id);
 bool nics_is_model(const char *driver);
 bool nics_plug(struct machine *machine, const char *json, char *why, size_t why_len);
 /* Asks the guest to let the card go. *known: there is such a card. */

@@ -386,29 +386,30 @@ bool usb_add_named(struct board *b, const char *name) {
 
 /* ---- while the guest runs ---- */
 
-static struct usb_host *find_host(struct board *b, const char *id) {
+static struct usb_host *find_host(const struct board *b, const char *id) {
     for (struct usb_host *host = b->usb_hosts; host; host = host->next)
         if (!strcmp(host->id, id))
             return host;
     return NULL;
 }
 
-static struct usb_plugged *find_plugged(struct board *b, const char *id) {
+static struct usb_plugged *find_plugged(const struct board *b, const char *id) {
     for (struct usb_plugged *p = b->usb_plugged; p; p = p->next)
         if (!strcmp(p->id, id))
             return p;
     return NULL;
 }
 
+bool usb_has(const struct board *b, const char *id) {
+    return find_host(b, id) || find_plugged(b, id);
+}
+
 bool usb_plug(struct board *b, const struct config_device *device) {
-    if (*device->id && (find_host(b, device->id) || find_plugged(b, device->id)))
-        return board_refuse(b, "there is a device \"%s\" already", device->id);
-    if (device->kind == DEVICE_USB)
+    bool function = device->kind != DEVICE_USB;
+    if (!board_may_plug(b, device->id, function))
+        return false;
+    if (!function)
         return usb_add_device(b, device);
-    if (!b->gpe)
-        return board_refuse(b, "without ACPI (acpi=0) the guest would not notice");
-    if (b->machine->device_count == MACHINE_DEVICES)
-        return board_refuse(b, "the machine has %d devices already", MACHINE_DEVICES);
     if (!usb_add_host(b, device))
         return false;
     struct usb_host *host = b->usb_hosts;
@@ -425,6 +426,7 @@ static void remove_plugged(struct board *b, struct usb_plugged *p) {
     while (*at != p)
         at = &(*at)->next;
     *at = p->next;
+    board_tell_gone(b, p->id);
     board_remove(b, p->dev);
     unmake(b, p);
 }
@@ -453,6 +455,7 @@ static void remove_below(struct board *b, struct usb_host *host, struct usb_devi
 
 static void remove_host(struct board *b, struct usb_host *host) {
     remove_below(b, host, NULL);
+    board_tell_gone(b, host->id);
     board_remove(b, host->dev);
     host->chip->free(host->dev);
     host_forget(b, host);

@@ -19,6 +19,7 @@ bool usb_add_device(struct board *board, const struct config_device *device);
 /* -usbdevice tablet, mouse, keyboard, host:BUS.ADDR, host:VENDOR:PRODUCT. */
 bool usb_add_named(struct board *board, const char *name);
 
+bool usb_has(const struct board *board, const char *id);
 /* The guest runs already: it is told of a controller; a device shows by itself. */
 bool usb_plug(struct board *board, const struct config_device *device);
 /* False: no USB device or controller has that id. A controller leaves when the guest lets go. */

@@ -41,7 +41,9 @@ static void enter(uint8_t how) {
 /* The frontend writes to its own index and to ours. */
 static void scribble(uint8_t page, unsigned word, uint32_t val) {
     uint8_t *p = hv.pages[1 + page % PAGES];
-    store_le32(p + (word & 1 ? IN_PROD : IN_CONS), word & 2 ? load_le32(p + IN_PROD) - val % 64 : val);
+    if (word & 2)
+        val = load_le32(p + IN_PROD) - val % 64;
+    store_le32(p + (word & 1 ? IN_PROD : IN_CONS), val);
 }
 
 static void step(const uint8_t *b) {

@@ -206,6 +206,11 @@ def test_plug(dm):
         q.qmp('device_add', driver='rtl8139', id='nic7', netdev='net7', mac='00:16:3e:00:00:07', addr='9')
         expect(q.config_read(9 << 3, 0), 0x813910ec, 'the card on the bus')
         expect(q.inl(0xae00) >> 9 & 1, 1, 'PCIU')
+        try:
+            q.qmp('device_add', driver='nec-usb-xhci', id='nic7')
+            raise AssertionError('two devices with one id')
+        except QtestError as e:
+            expect('"nic7" already' in str(e), True, str(e))
         q.outl(0xae08, 1 << 4)  # of another slot: nothing
         q.qmp('device_del', id='nic7')
         expect(q.inl(0xae04) >> 9 & 1, 1, 'PCID')

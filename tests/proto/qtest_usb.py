@@ -392,6 +392,7 @@ def test_hot_plug(q, seen):
         expect(q.memread(DATA, 6).hex(), '000500060000', 'the new tablet works')
         q.qmp('device_del', id='xenusb-1-2')
         expect(q.inw(PORT) & 0x0f, 0x0a, 'gone: connect and enable have changed')
+        expect(q.events.count('DEVICE_DELETED'), 1, 'the monitor is told')
         refused('device_del', id='xenusb-1-2')
         move(q, 5, 7)
         for i in range(20):
@@ -401,12 +402,14 @@ def test_hot_plug(q, seen):
             q.qmp('device_del', id='k%d' % (i % 8 + 1))
             q.qmp('device_del', id='h') # and all behind it
             refused('device_del', id='k2' if i % 8 != 1 else 'k3')
+        expect(q.events.count('DEVICE_DELETED'), 1 + 20 * 9, 'of each')
         q.qmp('device_add', driver='usb-mouse', id='m', bus='xenusb-0.0')
         q.qmp('device_del', id='xenusb-0')
         expect(q.inl(0xae04), 1 << slot, 'the guest is asked to let go')
         expect(pci(), {'xenusb-0'}, 'until then it is there')
         q.outl(0xae08, 1 << slot) # _EJ0
         expect(pci(), set(), 'ejected')
+        expect(q.events.count('DEVICE_DELETED'), 1 + 20 * 9 + 2, 'of the mouse and of the controller, now')
         refused('device_del', id='m')
         q.qmp('device_add', driver='piix3-usb-uhci', id='xenusb-0')
         q.qmp('system_reset')

@@ -990,9 +990,9 @@ int main(void) {
         TEST(test_talk), TEST(test_arguments), TEST(test_malformed), TEST(test_long),
         TEST(test_escapes), TEST(test_clients), TEST(test_disconnect), TEST(test_bytewise),
         TEST(test_half_close), TEST(test_back_pressure), TEST(test_run_states), TEST(test_xentop),
-        TEST(test_io_throttle), TEST(test_resize),
-        TEST(test_post_config), TEST(test_vnc_password), TEST(test_cpus), TEST(test_pci),
-        TEST(test_cd), TEST(test_stray_fd), TEST(test_save), TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
+        TEST(test_io_throttle), TEST(test_resize), TEST(test_post_config), TEST(test_vnc_password),
+        TEST(test_cpus), TEST(test_pci), TEST(test_cd), TEST(test_stray_fd), TEST(test_save),
+        TEST(test_keys), TEST(test_human), TEST(test_probe), TEST(test_rebind),
         TEST(test_connect_out), TEST(test_events_bounded), TEST(test_screendump),
         cmocka_unit_test(test_png),
     };
