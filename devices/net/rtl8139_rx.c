@@ -237,15 +237,16 @@ static enum outcome receive(struct rtl8139 *s, const struct source *from) {
 }
 
 /*
- * A driver of the C+ mode says nothing when it has filled its ring again; but it acknowledges that
- * it was told of the empty one. For those that never look at that bit the ring is looked at again,
- * ever less often.
+ * A frame waits. On a wire the next would soon say so again: who acknowledges it (5.4, RXOVW) and
+ * has left the ring full is told again. A driver of the C+ mode says nothing when it has filled its
+ * ring again, but it acknowledges that it was told of the empty one. For those that never look at
+ * that bit the ring is looked at again, ever less often.
  */
 static void starve(struct rtl8139 *s) {
-    if (!(s->cpcr & CPCR_RX))
-        return;
     s->rx_starved = true;
     s->isr |= INT_RDU;
+    if (!(s->cpcr & CPCR_RX))
+        return;
     s->patience = s->patience ? MIN(s->patience * 2, PATIENCE_MAX) : PATIENCE_MIN;
     timer_after(&s->retry, s->patience);
 }
@@ -275,9 +276,7 @@ void rtl8139_arrived(void *dev) {
 }
 
 void rtl8139_listen(struct rtl8139 *s) {
-    bool on = s->cr & CR_RE && s->pci.master;
-    on = on && (s->cpcr & CPCR_RX ? !s->rx_starved : ring_ready(s));
-    net_listen(s->net, on);
+    net_listen(s->net, s->cr & CR_RE && s->pci.master && !s->rx_starved);
 }
 
 void rtl8139_loop_back(struct rtl8139 *s, const struct iovec *iov, unsigned n) {

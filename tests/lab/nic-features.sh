@@ -66,7 +66,7 @@ scenario() {
     for model in $MODELS; do
         n=$((n + 1))
         use_card $n
-        guest_run '[ -x /tmp/nictool ]' || fetch_nictool
+        guest_run '[ -x /tmp/nictool ]' || fetch nictool
         vlan $model
         filters $model
         [ $model = rtl8139 ] || jumbo $model $((n - 1))

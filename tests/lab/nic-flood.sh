@@ -27,7 +27,7 @@ scenario() {
     for model in $MODELS; do
         n=$((n + 1))
         use_card $n
-        guest_run '[ -x /tmp/nictool ]' || fetch_nictool
+        guest_run '[ -x /tmp/nictool ]' || fetch nictool
         flood $model 1
         before=$(private_kb)
         flood $model $FLOOD_SECONDS

@@ -31,7 +31,7 @@ scenario() {
     [ "$(guest_run "cat /sys/class/net/$ETH/mtu")" = 1400 ] || fail "the MTU is not the card's"
     guest_run "ip link set $ETH up && ip addr add $GUEST/24 dev $ETH" || fail "the card does not come up"
     until_true 10 answers || stuck "no answer to a ping"
-    fetch_nictool
+    fetch nictool
     [ "$(guest_run "/tmp/nictool pairs $ETH")" = "2 of 2" ] || fail "the driver does not use two pairs"
     note "$(guest_run "cd /sys/class/net/$ETH/queues && echo *; cat tx-*/xps_cpus")"
     asks_on 0

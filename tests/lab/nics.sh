@@ -132,9 +132,9 @@ use_card() {
     until_true 10 answers || stuck "card $1: no answer"
 }
 
-# nictool of both sides, after use_card.
-fetch_nictool() {
-    cp /lab/in/files/nictool . && chmod +x nictool
-    timeout 100 socat -u OPEN:nictool TCP-LISTEN:5000,reuseaddr &
-    guest_run "nc $HOST 5000 </dev/null >/tmp/nictool && chmod +x /tmp/nictool" 100 || stuck "nictool does not arrive"
+# fetch PROGRAM: from what dom0 was given, here and in the guest's /tmp, after use_card.
+fetch() {
+    cp /lab/in/files/$1 . && chmod +x $1
+    timeout 100 socat -u OPEN:$1 TCP-LISTEN:5000,reuseaddr &
+    guest_run "nc $HOST 5000 </dev/null >/tmp/$1 && chmod +x /tmp/$1" 100 || stuck "$1 does not arrive"
 }
