@@ -9,8 +9,10 @@ import argparse
 import os
 import random
 import struct
+import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -260,6 +262,40 @@ def test_unplugged(d):
         info = q.qmp('human-monitor-command', **{'command-line': 'info network'})
         expect('closed' in info, True, 'info network: ' + info)
         expect(save(q, d + '/two') == saved, True, 'saved again')
+
+
+@test
+def test_disk_that_cannot_be_flushed(d):
+    """What the guest was promised to have on its disk has to be there: the save fails, and the machine can go on."""
+    server = d + '/server'
+    with open(server, 'w', encoding='utf-8') as f:
+        f.write('case $1 in\n'
+                'get_size) echo 1048576 ;;\n'
+                'pread) head -c $3 /dev/zero ;;\n'
+                'can_write|can_flush) ;;\n'
+                'pwrite) cat >/dev/null ;;\n'
+                'flush) echo EIO this disk is broken >&2; exit 1 ;;\n'
+                '*) exit 2 ;;\n'
+                'esac\n')
+    os.chmod(server, 0o700)
+    with subprocess.Popen(['nbdkit', '-f', '-P', d + '/pid', '-U', d + '/nbd', 'sh', server],
+                          stderr=subprocess.DEVNULL) as nbd:
+        try:
+            end = time.monotonic() + 20
+            while not os.path.exists(d + '/pid') and time.monotonic() < end: # written once it listens
+                time.sleep(0.02)
+            with start(d, ['-drive', 'file=nbd+unix:///?socket=DIR/nbd,if=ide,index=0,media=disk,format=raw']) as q:
+                q.qmp('stop')
+                try:
+                    q.qmp('xen-save-devices-state', filename=d + '/one')
+                except QtestError as e:
+                    expect('flushed' in str(e) and 'nbd' in str(e), True, str(e))
+                else:
+                    raise AssertionError('saved')
+                q.qmp('cont')
+                expect(q.qmp('query-status')['status'], 'running', 'after it')
+        finally:
+            nbd.terminate()
 
 
 @test
