@@ -265,6 +265,23 @@ def test_unplugged(d):
 
 
 @test
+def test_asleep(d):
+    """A guest in S3 (ACPI 1.0, 4.7.3.2) is in S3 afterwards, and wakes up."""
+    with start(d, []) as q:
+        q.config_write(0x0b, 0x40, 0xb001)
+        q.config_write(0x0b, 0x80, 1, 1)
+        q.outw(0xb004, 0x2401)
+        expect(q.qmp('query-status')['status'], 'suspended', 'asleep')
+        save(q, d + '/one')
+        q.qmp('cont')
+        expect(q.qmp('query-status')['status'], 'suspended', 'asleep after the save')
+    with start(d, [], d + '/one') as q:
+        expect(q.qmp('query-status')['status'], 'suspended', 'asleep after the load')
+        q.qmp('system_wakeup')
+        expect(q.qmp('query-status')['status'], 'running', 'awake')
+
+
+@test
 def test_disk_that_cannot_be_flushed(d):
     """What the guest was promised to have on its disk has to be there: the save fails, and the machine can go on."""
     server = d + '/server'
