@@ -5,32 +5,21 @@ Unix socket of ours. The same is asked of the packaged QEMU where there is one, 
 
     tests/proto/qtest_net.py --dm build/hvm-dm [NAME...]
 """
-import argparse
 import os
 import struct
 import sys
 import tempfile
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from net_card import ORACLE, SLOT, NetCard, frame, of_oracle, tcp  # noqa: E402
+import suite  # noqa: E402
 from qtest_client import Qtest, QtestError  # noqa: E402
+from suite import expect, test  # noqa: E402
 
-TESTS = []
 IO = 0xc000
 TX, RING, TX_RING, RX_RING, BUFFER = 0x100000, 0x110000, 0x130000, 0x131000, 0x140000
 OWN, EOR, FS, LS = 1 << 31, 1 << 30, 1 << 29, 1 << 28
-
-
-def test(function):
-    TESTS.append((function.__name__.removeprefix('test_'), function))
-    return function
-
-
-def expect(got, want, what):
-    if got != want:
-        raise AssertionError('%s: %r, expected %r' % (what, got, want))
 
 
 class Card(NetCard):
@@ -350,27 +339,11 @@ def both(dm, function):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--dm', required=True)
-    parser.add_argument('names', nargs='*')
-    options = parser.parse_args()
-    failed = 0
-    tests = [(name, lambda f=f: both(options.dm, f)) for name, f in TESTS]
-    tests.append(('plug', lambda: test_plug(options.dm)))
-    tests.append(('default', lambda: test_default(options.dm)))
-    tests.append(('queues', lambda: test_queues(options.dm)))
-    tests.append(('roms', lambda: test_roms(options.dm)))
-    for name, function in tests:
-        if options.names and name not in options.names:
-            continue
-        try:
-            function()
-            print('%-20s ok' % name)
-        except (AssertionError, QtestError, OSError, ValueError, KeyError) as error:
-            failed += 1
-            print('%-20s FAILED: %s' % (name, error))
-            traceback.print_exc(limit=3)
-    return failed > 0
+    options = suite.arguments(__doc__)
+    tests = [(name, lambda f=f: both(suite.dm, f)) for name, f in suite.TESTS]
+    alone = (test_plug, test_default, test_queues, test_roms)
+    suite.run(tests + [(f.__name__.removeprefix('test_'), lambda f=f: f(suite.dm)) for f in alone], options.names)
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    main()

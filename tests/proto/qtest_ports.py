@@ -5,35 +5,22 @@ keys and motion from the monitor to the PS/2 ports; a kernel from its file to gu
 
     tests/proto/qtest_ports.py --dm build/hvm-dm [NAME...]
 """
-import argparse
 import os
 import select
 import socket
 import struct
 import sys
-import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import suite  # noqa: E402
 from qtest_client import Qtest, QtestError  # noqa: E402
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append((function.__name__.removeprefix('test_'), function))
-    return function
-
-
-def expect(got, want, what):
-    if got != want:
-        raise AssertionError('%s: %r, expected %r' % (what, got, want))
+from suite import expect, test  # noqa: E402
 
 
 def start(args):
-    return Qtest(DM, ['-nodefaults'] + args)
+    return Qtest(suite.dm, ['-nodefaults'] + args)
 
 
 def send(q, data, base=0x3f8):
@@ -259,30 +246,5 @@ def test_kernel_refusals(d):
             raise AssertionError('%s was taken' % args)
 
 
-def main():
-    global DM
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--dm', default=os.path.join(HERE, '../../build/hvm-dm'))
-    p.add_argument('names', nargs='*')
-    a = p.parse_args()
-    DM = a.dm
-    failed = 0
-    for name, function in TESTS:
-        if a.names and not any(n in name for n in a.names):
-            continue
-        with tempfile.TemporaryDirectory(prefix='hvm-dm-ports.') as directory:
-            try:
-                function(directory)
-                print('ok    ' + name, flush=True)
-            except (AssertionError, QtestError, OSError) as e:
-                failed += 1
-                print('FAIL  %s: %s' % (name, e), flush=True)
-            except Exception:
-                failed += 1
-                print('FAIL  %s: %s' % (name, traceback.format_exc()), flush=True)
-    print('%d failed' % failed)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == '__main__':
-    main()
+    suite.main(__doc__)

@@ -5,23 +5,20 @@ xen-save-devices-state and -incoming. No other device model reads the same file,
 
     tests/proto/qtest_save.py --dm build/hvm-dm [NAME...]
 """
-import argparse
 import os
 import random
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import suite  # noqa: E402
 from qtest_client import Qtest, QtestError  # noqa: E402
+from suite import expect, test  # noqa: E402
 
-TESTS = []
-DM = None
 AHCI = ['-device', 'ahci,id=ahci0', '-drive', 'file=DIR/c.img,if=none,id=hdc,format=raw',
         '-device', 'ide-hd,bus=ahci0.0,unit=0,drive=hdc']
 FULL = ['-m', '64', '-vga', 'cirrus', '-serial', 'null', '-usb', '-device', 'usb-tablet', '-device', 'usb-hub',
@@ -35,16 +32,6 @@ FULL = ['-m', '64', '-vga', 'cirrus', '-serial', 'null', '-usb', '-device', 'usb
 LEFT_ALONE = {0x64, 0x92, 0xb2, 0xb3, 0xcf8, 0xcf9, 0xcfa, 0xcfb, 0xcfc, 0xcfd, 0xcfe, 0xcff}
 
 
-def test(function):
-    TESTS.append((function.__name__.removeprefix('test_'), function))
-    return function
-
-
-def expect(got, want, what):
-    if got != want:
-        raise AssertionError('%s: %r, expected %r' % (what, got, want))
-
-
 def args_in(d, args):
     return [a.replace('DIR', d) for a in args]
 
@@ -53,10 +40,10 @@ def start(d, args, saved=None, machine='pc'):
     """`saved` is the path of a saved machine, or an argument of -incoming."""
     args = args_in(d, ['-nodefaults', *args])
     if saved is None or saved.startswith('fd:'):
-        return Qtest(DM, args + (['-incoming', saved] if saved else []), machine)
+        return Qtest(suite.dm, args + (['-incoming', saved] if saved else []), machine)
     fd = os.open(saved, os.O_RDONLY)
     try:
-        return Qtest(DM, args + ['-incoming', 'fd:%d' % fd], machine, (fd,))
+        return Qtest(suite.dm, args + ['-incoming', 'fd:%d' % fd], machine, (fd,))
     finally:
         os.close(fd)
 
@@ -326,33 +313,11 @@ def test_paused(d):
         expect(q.qmp('query-status')['status'], 'running', 'after cont')
 
 
-def main():
-    global DM
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--dm', required=True)
-    p.add_argument('names', nargs='*')
-    a = p.parse_args()
-    DM = a.dm
-    failed = 0
-    for name, function in TESTS:
-        if a.names and not any(n in name for n in a.names):
-            continue
-        with tempfile.TemporaryDirectory(prefix='hvm-dm-save.') as d:
-            for image, size in (('a', 1 << 20), ('b', 1 << 20), ('c', 1 << 20), ('u', 1 << 20), ('f', 1474560)):
-                with open('%s/%s.img' % (d, image), 'wb') as f:
-                    f.truncate(size)
-            try:
-                function(d)
-                print('ok    ' + name, flush=True)
-            except (AssertionError, QtestError, OSError) as e:
-                failed += 1
-                print('FAIL  %s: %s' % (name, e), flush=True)
-            except Exception:
-                failed += 1
-                print('FAIL  %s: %s' % (name, traceback.format_exc()), flush=True)
-    print('%d failed' % failed)
-    sys.exit(1 if failed else 0)
+def images(directory):
+    for image, size in (('a', 1 << 20), ('b', 1 << 20), ('c', 1 << 20), ('u', 1 << 20), ('f', 1474560)):
+        with open('%s/%s.img' % (directory, image), 'wb') as f:
+            f.truncate(size)
 
 
 if __name__ == '__main__':
-    main()
+    suite.main(__doc__, images)

@@ -5,43 +5,31 @@ viewers say besides keys, pictures of the screen. Messages are those of RFC 6143
 
     tests/proto/qtest_vnc.py --dm build/hvm-dm [NAME...]
 """
-import argparse
 import ctypes
 import os
 import socket
 import struct
 import sys
-import tempfile
 import time
-import traceback
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import suite  # noqa: E402
 from qtest_client import Qtest, QtestError  # noqa: E402
+from suite import expect, test  # noqa: E402
 
-TESTS = []
 EXTENDED_SIZE = -308
 
 
-def test(function):
-    TESTS.append((function.__name__.removeprefix('test_'), function))
-    return function
-
-
-def expect(got, want, what):
-    if got != want:
-        raise AssertionError('%s: %r, expected %r' % (what, got, want))
-
-
 def start(vnc, *args):
-    return Qtest(DM, ['-nodefaults', '-device', 'VGA', '-vnc', vnc, *args])
+    return Qtest(suite.dm, ['-nodefaults', '-device', 'VGA', '-vnc', vnc, *args])
 
 
 def refused(*args):
     """How a start that can't be ended, in its own words."""
     try:
-        with Qtest(DM, ['-nodefaults', *args]):
+        with Qtest(suite.dm, ['-nodefaults', *args]):
             return ''
     except QtestError as e:
         return str(e)
@@ -336,27 +324,5 @@ def test_screendump(d):
         expect(v.size, (320, 200), 'as a viewer sees it')
 
 
-def main():
-    global DM
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--dm', required=True)
-    parser.add_argument('names', nargs='*')
-    options = parser.parse_args()
-    DM = os.path.abspath(options.dm)
-    failed = 0
-    for name, function in TESTS:
-        if options.names and name not in options.names:
-            continue
-        with tempfile.TemporaryDirectory(prefix='hvm-dm-vnc.') as d:
-            try:
-                function(d)
-                print('%s: ok' % name)
-            except (AssertionError, QtestError, OSError):
-                failed += 1
-                print('%s: FAILED' % name)
-                traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    suite.main(__doc__)
