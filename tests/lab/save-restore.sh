@@ -1,22 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
-# A guest is saved and restored, saved and left running, and migrated (to the same host), while it works: with the
-# emulated devices, and with PV drivers that have unplugged them. Its disks, cards, screen, tablet and programs go on.
-# MODEL is the card.
+# A guest is saved and restored, saved and left running, and migrated (to the same host), while it works with the
+# emulated devices. Its disks, card, screen, tablet and programs go on. MODEL is the card.
 . "$(dirname "${BASH_SOURCE[0]}")/nics.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/usb.sh"
 
 scenario() {
-    ip addr add $HOST/24 dev xenbr0 2>/dev/null || true
-    head -c 16777216 /dev/urandom >disk.img
-    head -c 2097152 /dev/urandom >cd.iso
-    for half in ${HALVES:-emulated pv}; do
-        WAS=
-        $half
-    done
-}
-
-emulated() {
+    media
     guest_cfg "$(direct_kernel)" "vif = [ 'mac=$MAC,model=${MODEL:-e1000},bridge=xenbr0' ]" \
         "disk = [ $(hd hda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]" \
         "usbctrl = [ 'type=devicemodel,version=3,ports=4' ]" 'usbdevice = [ "tablet" ]'
@@ -40,27 +30,10 @@ emulated() {
     expect_gone $(domid) 60
 }
 
-pv() {
-    guest_cfg "$(direct_kernel "$SERIAL_ARGS guest.skip=bochs,cirrus")" "vif = [ 'mac=$MAC,model=rtl8139,bridge=xenbr0' ]" \
-        "disk = [ $(hd xvda $PWD/disk.img), $(cd_rom hdc $PWD/cd.iso) ]"
-    guest_boot
-    unplugged
-    net_up
-    DISK=/dev/xvda
-    guest_run 'head -c 8388608 /dev/urandom >/tmp/data && dd if=/tmp/data of=/dev/xvda bs=64k conv=notrunc,fsync' 60 >/dev/null ||
-        fail "the PV disk can't be written"
-    works "PV drivers, before"
-    at_work /dev/xvda
-    saved_and_restored
-    unplugged
-    works "PV drivers, after a restore"
-    saved_and_goes_on
-    works "PV drivers, after a save that lets them go on"
-    migrated
-    unplugged
-    works "PV drivers, after a migration"
-    guest_type "poweroff -f"
-    expect_gone $(domid) 60
+media() {
+    ip addr add $HOST/24 dev xenbr0 2>/dev/null || true
+    head -c 16777216 /dev/urandom >disk.img
+    head -c 2097152 /dev/urandom >cd.iso
 }
 
 same_screen() {
@@ -72,12 +45,6 @@ net_up() {
     ETH=$(card)
     guest_run "ip link set $ETH up && ip addr add $GUEST/24 dev $ETH" || fail "the card does not come up"
     until_true 20 answers || stuck "no answer to a ping"
-}
-
-# What the guest's drivers have unplugged stays away.
-unplugged() {
-    [ -z "$(tap $(domid))" ] || fail "the emulated card's tap is back"
-    guest_run '[ ! -e /dev/sda ]' || fail "the emulated disk is back"
 }
 
 # at_work DISK: writes all the time behind the data, and counts.
