@@ -131,15 +131,15 @@ static bool read_all(int fd, struct state_buf *buf, char *why, size_t why_len) {
     }
 }
 
+static bool is_of(const struct device *d, const char *name, const char *id) {
+    return d->ops->state && !strcmp(d->ops->state->name, name) && !strcmp(d->id, id);
+}
+
 /* Two chips may go by one name; they come in the order in which they were saved. */
 static unsigned find(const struct loader *l, const char *name, const char *id) {
     unsigned i = 0;
-    for (; i < l->m->device_count; i++) {
-        const struct device *d = &l->m->devices[i];
-        if (!l->loaded[i] && d->ops->state && !strcmp(d->ops->state->name, name) &&
-            !strcmp(d->id, id))
-            break;
-    }
+    while (i < l->m->device_count && (l->loaded[i] || !is_of(&l->m->devices[i], name, id)))
+        i++;
     return i;
 }
 
@@ -246,7 +246,7 @@ void save_added(struct board *b) {
     const struct device *d = &b->machine->devices[b->machine->device_count - 1];
     for (struct save_waiting **p = &b->waiting; *p; p = &(*p)->next) {
         struct save_waiting *w = *p;
-        if (!d->ops->state || strcmp(w->name, d->ops->state->name) != 0 || strcmp(w->id, d->id))
+        if (!is_of(d, w->name, w->id))
             continue;
         char why[256];
         size_t used;
