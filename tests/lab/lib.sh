@@ -28,6 +28,8 @@
 #                               status is ours
 #   saved_and_restored [CHECK]  xl save, xl restore; nothing of the old domain is left, CHECK holds before the guest
 #                               goes on, the shell answers
+#   quietly SECONDS COMMAND...  runs it; what it says is shown only if it fails, which ends the scenario
+#   goes_on                     unpauses a domain that was restored; its serial port is recorded, its shell answers
 #   shell_again [S]             waits for the shell of a guest that resumes; its drivers drop what was typed before
 #   qmp COMMAND [ARGUMENTS]     one QMP command with JSON arguments; prints the answer
 #   send_keys KEY...            presses and releases QEMU's key names; "shift-x" for chords
@@ -234,12 +236,22 @@ shell_answers() {
 
 saved_and_restored() {
     local id=$(domid)
-    timeout 200 xl save guest $LAB_WORK/saved >save.txt 2>&1 || { cat save.txt >&3; fail "xl save: exit $?"; }
+    quietly 200 xl save guest $LAB_WORK/saved
     expect_gone $id 30
-    timeout 200 xl restore -p $LAB_WORK/saved >restore.txt 2>&1 || { cat restore.txt >&3; fail "xl restore: exit $?"; }
+    quietly 200 xl restore -p $LAB_WORK/saved
     rm $LAB_WORK/saved
-    record_serial
     ${1:-true}
+    goes_on
+}
+
+quietly() {
+    local status=0
+    timeout "$@" >said.txt 2>&1 || status=$?
+    [ $status = 0 ] || { cat said.txt >&3; fail "${*:2}: exit $status"; }
+}
+
+goes_on() {
+    record_serial
     xl unpause guest
     shell_again
 }
